@@ -1,0 +1,1 @@
+"""Market makers: one quoter or learner a file."""

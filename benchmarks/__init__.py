@@ -1,0 +1,1 @@
+"""Tournaments, metrics, reports, conformance and speed."""

@@ -1,0 +1,202 @@
+"""The plots of a report as plotly figures: {"data": traces, "layout": ...}, ready for JSON; the page adds colours."""
+
+import html
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+Figure = dict[str, Any]
+Curves = dict[str, tuple[np.ndarray, np.ndarray]]
+
+COLOURS = ("#4269d0", "#efb118", "#ff725c", "#3ca951", "#a463f2", "#6cc5b0", "#9c6b4e", "#ff8ab7", "#97bbf5", "#9498a0")
+DASHES = ("solid", "dash", "dot", "dashdot")
+PARTS = ("spread", "adverse", "holding", "liquidation", "fees")
+PART_NAMES = {
+    "spread": "spread captured",
+    "adverse": "adverse selection (5 s)",
+    "holding": "holding",
+    "liquidation": "terminal liquidation",
+    "fees": "fees",
+}
+PERCENTILES = ("p50", "p90", "p99", "max")
+FLOOR_US = 0.01  # where a latency of 0 is drawn on the logarithmic axis
+SHOWN = 3  # agents whose quotes are drawn at once; the others wait in the legend
+
+
+def pnl_curves(curves: Curves, agents: list[str], currency: str) -> Figure:
+    """Mean PnL over the episodes against the time since they opened."""
+    traces = [
+        _line(agent, agents, minutes, pnl, f"%{{x:.1f}} min: %{{y:,.0f}} {currency}")
+        for agent, (minutes, pnl) in curves.items()
+    ]
+    return {"data": traces, "layout": _axes("time since the episode opened (min)", f"mean PnL ({currency})")}
+
+
+def inventory(curves: Curves, agents: list[str]) -> Figure:
+    """Share of time at each position."""
+    traces = [
+        _line(agent, agents, lots, share * 100, "%{x} lots: %{y:.1f} % of the time")
+        | {"line": _stroke(agent, agents) | {"shape": "hvh"}}
+        for agent, (lots, share) in curves.items()
+    ]
+    return {"data": traces, "layout": _axes("position (lots)", "share of time (%)")}
+
+
+def attribution(board: list[dict[str, Any]], currency: str) -> Figure:
+    """Stacked bars of the parts of the mean PnL, with the PnL itself as a mark."""
+    names = [_text(row["agent"]) for row in board]
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "bar",
+            "name": PART_NAMES[part],
+            "x": names,
+            "y": numbers(-row[part] if part == "fees" else row[part] for row in board),
+            "marker": {"color": COLOURS[place]},
+            "hovertemplate": f"%{{x}}, {PART_NAMES[part]}: %{{y:,.0f}} {currency}<extra></extra>",
+        }
+        for place, part in enumerate(PARTS)
+    ]
+    traces.append(
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "PnL",
+            "x": names,
+            "y": numbers(row["pnl_mean"] for row in board),
+            "marker": {"symbol": "diamond", "size": 10, "color": "#fff", "line": {"color": "#222", "width": 2}},
+            "hovertemplate": f"%{{x}}, PnL: %{{y:,.0f}} {currency}<extra></extra>",
+        }
+    )
+    return {"data": traces, "layout": _axes("", f"mean an episode ({currency})") | {"barmode": "relative"}}
+
+
+def latency(found: dict[str, dict[str, list[float]]]) -> Figure:
+    """p50, p90, p99 and the largest decision latency of each agent, charged and measured, on a logarithmic axis."""
+    traces: list[dict[str, Any]] = []
+    for kind, colour, symbol in (("charged", COLOURS[0], "circle"), ("measured", COLOURS[2], "diamond-open")):
+        x: list[float | None] = []
+        y: list[str] = []
+        text: list[str] = []
+        for agent, kinds in found.items():
+            x += [*(max(us, FLOOR_US) for us in kinds[kind]), None]
+            y += [_text(agent)] * 5
+            text += [f"{name} {us:,.1f} us" for name, us in zip(PERCENTILES, kinds[kind], strict=True)] + [""]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": kind,
+                "x": numbers(math.nan if value is None else value for value in x),
+                "y": y,
+                "text": text,
+                "marker": {"color": colour, "symbol": symbol, "size": 9},
+                "line": {"color": colour, "width": 1.5},
+                "hovertemplate": f"%{{y}}, {kind}: %{{text}}<extra></extra>",
+            }
+        )
+    layout = _axes("decision latency (us): p50, p90, p99, largest", "")
+    layout["xaxis"] |= {"type": "log"}
+    layout["yaxis"] |= {"autorange": "reversed"}
+    return {"data": traces, "layout": layout | {"height": 150 + 44 * len(found)}}
+
+
+def quotes(view: list[dict[str, Any]], agents: list[str]) -> Figure:
+    """Mid, own best quotes and fills of each seat over an episode; a triangle up is a buy, down a sale."""
+    first = view[0]
+    mid: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "mid",
+        "x": numbers(first["time"]),
+        "y": numbers(first["mid"]),
+    }
+    traces = [
+        mid | {"line": {"color": "#888", "width": 1.5}, "hovertemplate": "%{x:.1f} s: mid %{y:,.1f}<extra></extra>"}
+    ]
+    for place, seat in enumerate(view):
+        agent, colour = seat["agent"], _stroke(seat["agent"], agents)["color"]
+        group = {"legendgroup": str(place), "visible": True if place < SHOWN else "legendonly", "type": "scatter"}
+        for side in ("bid", "ask"):
+            traces.append(
+                group
+                | {
+                    "mode": "lines",
+                    "name": _text(agent),
+                    "showlegend": side == "bid",
+                    "x": numbers(seat["time"]),
+                    "y": numbers(seat[side]),
+                    "opacity": 0.65,
+                    "line": {"color": colour, "width": 1, "shape": "hv"},
+                    "hovertemplate": f"%{{x:.1f}} s: {side} %{{y:,}}<extra>{_text(agent)}</extra>",
+                }
+            )
+        fills = seat["fills"]
+        if len(fills["time"]):
+            traces.append(group | _fills(agent, colour, fills))
+    return {"data": traces, "layout": _axes("time since the episode opened (s)", "price (ticks)") | {"height": 560}}
+
+
+def seat_curves(view: list[dict[str, Any]], agents: list[str], name: str, unit: str) -> Figure:
+    """PnL or position of each seat over an episode."""
+    traces = [
+        _line(seat["agent"], agents, seat["time"], seat[name], f"%{{x:.1f}} s: %{{y:,.0f}} {unit}") for seat in view
+    ]
+    label = {"pnl": "PnL", "position": "position"}[name]
+    return {"data": traces, "layout": _axes("time since the episode opened (s)", f"{label} ({unit})")}
+
+
+def numbers(values: Iterable[float]) -> list[float | None]:
+    """Rounded to four places, which no plot shows; what is not finite is None."""
+    return [round(float(value), 4) if math.isfinite(value) else None for value in values]
+
+
+def _fills(agent: str, colour: str, fills: dict[str, np.ndarray]) -> dict[str, Any]:
+    columns = zip(*(fills[name].tolist() for name in ("size", "side", "position", "reason", "fee")), strict=True)
+    return {
+        "mode": "markers",
+        "name": _text(agent),
+        "showlegend": False,
+        "x": numbers(fills["time"]),
+        "y": fills["price"].tolist(),
+        "text": [
+            f"{'bought' if side > 0 else 'sold'} {size:,}, {_text(reason)}<br>"
+            f"position after {position:+,}, fee {fee:,.2f}"
+            for size, side, position, reason, fee in columns
+        ],
+        "marker": {
+            "color": colour,
+            "size": 10,
+            "symbol": ["triangle-up" if side > 0 else "triangle-down" for side in fills["side"].tolist()],
+            "line": {"color": "#fff", "width": 1},
+        },
+        "hovertemplate": f"%{{x:.1f}} s at %{{y:,}}: %{{text}}<extra>{_text(agent)}</extra>",
+    }
+
+
+def _line(agent: str, agents: list[str], x: np.ndarray, y: np.ndarray, hover: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": _text(agent),
+        "x": numbers(x),
+        "y": numbers(y),
+        "line": _stroke(agent, agents),
+        "hovertemplate": f"{hover}<extra>{_text(agent)}</extra>",
+    }
+
+
+def _stroke(agent: str, agents: list[str]) -> dict[str, Any]:
+    """The colour of an agent, the same in every plot; dashes tell apart those that share one."""
+    place = agents.index(agent)
+    return {"color": COLOURS[place % len(COLOURS)], "dash": DASHES[place // len(COLOURS) % len(DASHES)], "width": 2}
+
+
+def _text(name: str) -> str:
+    """A name as plotly shows it literally: it reads a small HTML in labels, and % starts a field."""
+    return html.escape(name).replace("%{", "%&#123;")
+
+
+def _axes(x: str, y: str) -> dict[str, Any]:
+    return {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}, "height": 420}

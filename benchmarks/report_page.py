@@ -1,0 +1,204 @@
+"""One self-contained HTML page of a results folder; it opens without a network."""
+
+import html
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from lobarena.benchmarks import report_figures as figures
+from lobarena.benchmarks import report_series as series
+from lobarena.benchmarks.report_style import CSS, JS
+from lobarena.benchmarks.report_tables import (
+    ACTIVITY,
+    ATTRIBUTION,
+    CONTRACTS,
+    CURRENCY,
+    DATA,
+    DIFFERENCES,
+    EFFORT,
+    FAILURES,
+    LEADERBOARD,
+    table,
+)
+from lobarena.benchmarks.results import Results
+
+TRACK_NOTES = {
+    "solo": "Each agent alone against the replayed market.",
+    "arena": "All agents in one market, competing for the same queue.",
+}
+
+
+def page(results: Results, summary: dict[str, Any], episode: int | None) -> str:
+    """The whole page. summary: what `report.as_json` says. episode: the one whose quotes are drawn, None for none."""
+    from plotly.offline import get_plotlyjs
+
+    agents = sorted({row["agent"] for row in summary["leaderboard"]})
+    tracks = list(dict.fromkeys(row["track"] for row in summary["leaderboard"]))
+    shown = {
+        "curves": series.mean_curves(results),
+        "inventory": series.inventories(results),
+        "latency": series.latencies(results),
+    }
+    body = _header(results, summary, tracks)
+    body += "".join(_track(track, summary, shown, agents) for track in tracks)
+    body += _episode(results, episode, agents)
+    body += _contracts(summary) + _trouble(summary) + _facts(results.manifest)
+    title = html.escape(results.folder.resolve().name)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title} · lobarena</title>'
+        f'<link rel="icon" href="data:,"><style>{CSS}</style><script>{get_plotlyjs()}</script></head>\n'
+        f"<body><main>{body}</main><script>{JS}</script></body></html>\n"
+    )
+
+
+def _header(results: Results, summary: dict[str, Any], tracks: list[str]) -> str:
+    manifest, status = results.manifest, html.escape(results.manifest["status"])
+    note = "" if results.complete else " The run is not finished: what follows covers the episodes done so far."
+    tiles = [
+        ("market runs", len(set(results.episodes.column("episode").to_pylist()))),
+        ("agents", len({row["agent"] for row in summary["leaderboard"]})),
+        ("contracts", len(set(results.episodes.column("contract").to_pylist()))),
+        ("trading days", len(set(results.episodes.column("day").to_pylist()))),
+        ("fills", results.fills.num_rows),
+        ("decisions", results.decisions.num_rows),
+        ("failed episodes", len(summary["failures"])),
+    ]
+    cards = "".join(
+        f'<div class="card"><span class="soft">{name}</span><b>{count:,}</b></div>' for name, count in tiles
+    )
+    places = [(f"track-{place}", track) for place, track in enumerate(tracks)]
+    places += [("episode", "one episode"), ("contracts", "contracts"), ("trouble", "failures"), ("facts", "run facts")]
+    links = "".join(f'<a href="#{place}">{html.escape(name)}</a>' for place, name in places)
+    return (
+        f"<header><h1>{html.escape(results.folder.resolve().name)}</h1>"
+        f'<p class="soft"><span class="badge {status}">{status}</span> lobarena {html.escape(manifest["lobarena"])}, '
+        f"begun {html.escape(manifest['created'])}, seed {html.escape(str(manifest['seed']))}, "
+        f"config {html.escape(manifest['config_digest'][:12])}.{note}</p><nav>{links}</nav></header>"
+        f'<div class="tiles">{cards}</div>'
+    )
+
+
+def _track(track: str, summary: dict[str, Any], shown: dict[str, Any], agents: list[str]) -> str:
+    board = [row for row in summary["leaderboard"] if row["track"] == track]
+    pairs = [row for row in summary["differences"] if row["track"] == track]
+    place, blocks = f"track-{agents_key(track, summary)}", max(row["blocks"] for row in board)
+    plots = [
+        (
+            "PnL curves",
+            "Mean over the episodes, marked at the mid, net of fees.",
+            figures.pnl_curves(shown["curves"].get(track, {}), agents, CURRENCY),
+        ),
+        (
+            "PnL attribution",
+            "The parts sum to the gross PnL exactly; fees are taken off.",
+            figures.attribution(board, CURRENCY),
+        ),
+        (
+            "Inventory",
+            "Share of time at each position.",
+            figures.inventory(shown["inventory"].get(track, {}), agents),
+        ),
+        (
+            "Decision latency",
+            f"All decisions; charged is what the simulation waited, measured the wall clock. "
+            f"0 is drawn at {figures.FLOOR_US} us.",
+            figures.latency(shown["latency"].get(track, {})),
+        ),
+    ]
+    drawn = [_plot(f"{place}-{number}", *plot) for number, plot in enumerate(plots)]
+    compared = _more("Paired differences", _pair_note(), table(DIFFERENCES, pairs)) if pairs else ""
+    return (
+        f'<section id="{place}"><h2>Track: {html.escape(track)}</h2>'
+        f'<p class="soft">{TRACK_NOTES.get(track, "")} Intervals: 95 %, block bootstrap over {blocks:,} blocks '
+        f"(contract, day, segment), the same draws for all agents.</p>"
+        f'<div class="card"><h3>Leaderboard</h3>{table(LEADERBOARD, board)}</div>'
+        f'<div class="card"><h3>Inventory, activity, latency</h3>{table(ACTIVITY, board)}</div>'
+        f'<div class="pair">{drawn[0]}{drawn[1]}</div><div class="pair">{drawn[2]}{drawn[3]}</div>'
+        f"{compared}{_more('Attribution and markouts', '', table(ATTRIBUTION, board))}</section>"
+    )
+
+
+def agents_key(track: str, summary: dict[str, Any]) -> int:
+    """The number of a track on the page."""
+    return list(dict.fromkeys(row["track"] for row in summary["leaderboard"])).index(track)
+
+
+def _episode(results: Results, episode: int | None, agents: list[str]) -> str:
+    view = [] if episode is None else series.episode_view(results, episode)
+    if not view:
+        return '<section id="episode"><h2>One episode</h2><p class="soft">No episode to show.</p></section>'
+    rows = results.episodes.to_pylist()
+    facts = next(row for row in rows if row["episode"] == episode)
+    note = f"{facts['track']}, {facts['exchange']} {facts['contract']}, {facts['day']}, segment {facts['segment']}"
+    plots = [
+        (
+            "Quotes and fills",
+            "Own best quotes over the mid; a triangle up is a buy, down a sale. Click a name in the legend.",
+            figures.quotes(view, agents),
+        ),
+        ("PnL", "Marked at the mid, net of fees.", figures.seat_curves(view, agents, "pnl", CURRENCY)),
+        ("Position", "", figures.seat_curves(view, agents, "position", "lots")),
+    ]
+    drawn = [_plot(f"episode-{number}", *plot) for number, plot in enumerate(plots)]
+    return (
+        f'<section id="episode"><h2>Episode {episode:,}</h2><p class="soft">{html.escape(note)}</p>'
+        f'{drawn[0]}<div class="pair">{drawn[1]}{drawn[2]}</div></section>'
+    )
+
+
+def _contracts(summary: dict[str, Any]) -> str:
+    return (
+        '<section id="contracts"><h2>Contracts</h2>'
+        f'<div class="card">{table(CONTRACTS, summary["contracts"])}</div></section>'
+    )
+
+
+def _trouble(summary: dict[str, Any]) -> str:
+    failed = table(FAILURES, summary["failures"]) if summary["failures"] else '<p class="soft">None.</p>'
+    tracks = dict.fromkeys(row["track"] for row in summary["leaderboard"])
+    effort = "".join(
+        f'<div class="card"><h3>Effort and refusals, {html.escape(track)}</h3>'
+        f"{table(EFFORT, [row for row in summary['leaderboard'] if row['track'] == track])}</div>"
+        for track in tracks
+    )
+    return (
+        f'<section id="trouble"><h2>Failures, refusals, effort</h2><div class="card"><h3>Failed episodes</h3>{failed}'
+        f'</div>{effort}<p class="soft">"-" is unknown or not measured.</p></section>'
+    )
+
+
+def _facts(manifest: dict[str, Any]) -> str:
+    def written(keys: Iterable[str]) -> str:
+        part = {key: manifest[key] for key in keys if key in manifest}
+        return f"<pre>{html.escape(json.dumps(part, indent=2, ensure_ascii=False))}</pre>"
+
+    return (
+        '<section id="facts"><h2>Run facts</h2><div class="pair">'
+        f'<div class="card"><h3>Settings</h3>{written(["seed", "config", "config_digest"])}</div>'
+        f'<div class="card"><h3>Agents</h3>{written(["agents"])}</div></div>'
+        f'<div class="card"><h3>Data</h3>{table(DATA, manifest["data"])}</div>'
+        f'<div class="card"><h3>Machine, versions, digests</h3>'
+        f"{written(['machine', 'versions', 'created', 'schema', 'lobarena', 'digests'])}</div></section>"
+    )
+
+
+def _plot(name: str, title: str, note: str, figure: dict[str, Any]) -> str:
+    """A card with a plot; its figure stands beside it as JSON in which nothing can end the script element."""
+    data = json.dumps(figure, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    return (
+        f'<div class="card"><h3>{html.escape(title)}</h3><p class="soft">{html.escape(note)}</p>'
+        f'<div class="plot" data-figure="{name}-data"></div>'
+        f'<script type="application/json" id="{name}-data">{data}</script></div>'
+    )
+
+
+def _more(title: str, note: str, content: str) -> str:
+    return (
+        f'<details class="card"><summary>{html.escape(title)}</summary>'
+        f'<p class="soft">{html.escape(note)}</p>{content}</details>'
+    )
+
+
+def _pair_note() -> str:
+    return "Over the blocks that both have met; two-sided bootstrap p-values, Holm's correction over the pairs."

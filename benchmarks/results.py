@@ -1,0 +1,231 @@
+"""A results folder: written one finished work unit at a time, read as a whole.
+
+    RUN/manifest.json, episodes.parquet, fills.parquet, decisions.parquet, curve.parquet
+
+While a run goes on, each finished unit is a folder of its own below RUN/parts, made under a temporary name and renamed,
+so that it is there whole or not at all: a run that is killed leaves a folder that can be read and resumed. `finish`
+merges the parts in the order of their episodes and removes them.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lobarena.benchmarks.manifest import (
+    COMPLETE,
+    NAME,
+    ResultsError,
+    check_config,
+    new_manifest,
+    no_space,
+    read_manifest,
+    write_manifest,
+)
+from lobarena.benchmarks.tables import SCHEMAS, Rows, as_table, digest
+
+__all__ = [
+    "SCHEMAS",
+    "ResultWriter",
+    "Results",
+    "ResultsError",
+    "as_table",
+    "check_config",
+    "digest",
+    "new_manifest",
+    "read",
+    "read_manifest",
+    "write_manifest",
+]
+
+PARTS = "parts"
+_UNIT = b"lobarena_unit"  # key of the work unit's name in the metadata of a part
+_ROW_GROUP = 262_144  # rows that the merge gathers before it writes
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A results folder in memory; a partial one holds the units that were finished."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    episodes: pa.Table
+    fills: pa.Table
+    decisions: pa.Table
+    curve: pa.Table
+
+    @property
+    def complete(self) -> bool:
+        """Whether every unit of the run is in it."""
+        return bool(self.manifest["status"] == COMPLETE)
+
+
+class ResultWriter:
+    """Writes one results folder; opened on an unfinished folder of the same run, it goes on where that one stopped.
+
+    folder: made when it is not there. manifest: from `new_manifest`. overwrite: delete what a run left in the folder.
+    ResultsError when the folder holds another run or other files.
+    """
+
+    def __init__(self, folder: Path | str, manifest: Mapping[str, Any], *, overwrite: bool = False) -> None:
+        self.folder = Path(folder)
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ResultsError(f"{self.folder} is a file; choose another --out")
+        if (self.folder / NAME).exists() and not overwrite:
+            check_config(self.folder, manifest)
+            self.manifest = read_manifest(self.folder)
+        else:
+            if (self.folder / NAME).exists():
+                _delete_run(self.folder)
+            elif self.folder.exists() and any(self.folder.iterdir()):
+                raise ResultsError(f"{self.folder} holds files that are not of a run; choose an empty folder as --out")
+            self.manifest = dict(manifest)
+            with no_space(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+            write_manifest(self.folder, self.manifest)
+        parts = self.folder / PARTS
+        if self.complete:
+            shutil.rmtree(parts, ignore_errors=True)
+            return
+        parts.mkdir(exist_ok=True)
+        for leftover in parts.glob(".*"):
+            shutil.rmtree(leftover)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run is finished; nothing can be written any more."""
+        return bool(self.manifest["status"] == COMPLETE)
+
+    def done(self) -> set[str]:
+        """Names of the work units that are safely on disk."""
+        return set(self.manifest["units"]) if self.complete else {unit for _, unit, _ in _parts(self.folder)}
+
+    def write(self, unit: str, *, episodes: Rows, fills: Rows, decisions: Rows, curve: Rows) -> None:
+        """Put the rows of one finished unit on disk, all or nothing; a unit written twice is replaced.
+
+        unit: any name, such as "solo-RB-20240102-0-foic". Rows as in `as_table`. One unit may hold several episodes,
+        but no episode may be in two units.
+        """
+        if self.complete:
+            raise ResultsError(f"{self.folder} is complete; choose another --out, or --overwrite to start again")
+        rows = {"episodes": episodes, "fills": fills, "decisions": decisions, "curve": curve}
+        tables = {name: as_table(name, part) for name, part in rows.items()}
+        target = self.folder / PARTS / hashlib.sha256(unit.encode()).hexdigest()[:32]
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        with no_space(self.folder):
+            temporary.mkdir()
+            try:
+                for name, table in tables.items():
+                    _write_parquet([table], name, temporary, unit)
+                if target.exists():
+                    shutil.rmtree(target)
+                os.rename(temporary, target)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+    def finish(self) -> dict[str, Any]:
+        """Merge the parts into the four files, mark the run complete, remove the parts; the final manifest."""
+        if self.complete:
+            return self.manifest
+        units = sorted(self.done())
+        digests = {}
+        for name in SCHEMAS:
+            _write_parquet(_merged(self.folder, name), name, self.folder)
+            digests[f"{name}.parquet"] = digest(_read_parquet(self.folder / f"{name}.parquet", name))
+        self.manifest |= {"status": COMPLETE, "units": units, "digests": digests}
+        write_manifest(self.folder, self.manifest)
+        shutil.rmtree(self.folder / PARTS)
+        return self.manifest
+
+
+def read(folder: Path | str) -> Results:
+    """Read a results folder, finished or not; ResultsError says what is wrong with it and what to do."""
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    if manifest["status"] != COMPLETE:
+        tables = {name: pa.concat_tables([SCHEMAS[name].empty_table(), *_merged(folder, name)]) for name in SCHEMAS}
+        return Results(folder, manifest, **tables)
+    tables = {name: _read_parquet(folder / f"{name}.parquet", name) for name in SCHEMAS}
+    for name, table in tables.items():
+        if digest(table) != manifest["digests"].get(f"{name}.parquet"):
+            raise ResultsError(f"{folder / name}.parquet is not what the run wrote (its digest differs); run again")
+    return Results(folder, manifest, **tables)
+
+
+def _merged(folder: Path, name: str) -> Iterator[pa.Table]:
+    """The tables `name` of all parts in the order of their episodes, fills numbered from 0."""
+    rows = 0
+    for _, _, part in _parts(folder):
+        table = _read_parquet(part / f"{name}.parquet", name)
+        if name == "fills":
+            numbers = pa.array(np.arange(rows, rows + table.num_rows, dtype=np.int64))
+            table = table.set_column(0, SCHEMAS[name].field("fill"), numbers)
+        rows += table.num_rows
+        yield table
+
+
+def _parts(folder: Path) -> list[tuple[int, str, Path]]:
+    """(first episode, unit, folder) of every finished part, sorted."""
+    found = []
+    for part in (folder / PARTS).glob("[!.]*"):
+        path = part / "episodes.parquet"
+        with _readable(path):
+            file = pq.ParquetFile(path)
+            episodes = file.read(columns=["episode"]).column("episode")
+            unit = file.schema_arrow.metadata[_UNIT].decode()
+        found.append((min(episodes.to_pylist(), default=-1), unit, part))
+    return sorted(found)
+
+
+def _write_parquet(tables: Iterable[pa.Table], name: str, folder: Path, unit: str | None = None) -> None:
+    """Write folder/name.parquet, whole or not at all, in row groups of about _ROW_GROUP rows."""
+    schema = SCHEMAS[name] if unit is None else SCHEMAS[name].with_metadata({_UNIT: unit})
+    temporary, waiting = folder / f".{name}.{os.getpid()}", [schema.empty_table()]
+    with no_space(folder):
+        try:
+            with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as out:
+                for table in tables:
+                    waiting.append(table.cast(schema))
+                    if sum(part.num_rows for part in waiting) >= _ROW_GROUP:
+                        out.write_table(pa.concat_tables(waiting).combine_chunks())
+                        waiting = [schema.empty_table()]
+                out.write_table(pa.concat_tables(waiting).combine_chunks())
+            os.replace(temporary, folder / f"{name}.parquet")
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _read_parquet(path: Path, name: str) -> pa.Table:
+    with _readable(path):
+        table = pq.ParquetFile(path, page_checksum_verification=True).read()
+        if not table.schema.equals(SCHEMAS[name]):
+            raise pa.ArrowInvalid(f"its columns are not those of {name}")
+    return table.replace_schema_metadata(SCHEMAS[name].metadata)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what a missing or broken file raises into a ResultsError that names the file and the fix."""
+    fix = f"delete {path.parent} and run again to resume" if path.parent.parent.name == PARTS else "run again"
+    try:
+        yield
+    except FileNotFoundError:
+        raise ResultsError(f"{path} is missing; {fix}") from None
+    except (OSError, pa.ArrowException, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ResultsError(f"{path} is damaged ({error}); {fix}") from error
+
+
+def _delete_run(folder: Path) -> None:
+    """Delete what a run wrote, and nothing else; the manifest goes last, so that a broken deletion can be repeated."""
+    shutil.rmtree(folder / PARTS, ignore_errors=True)
+    for name in SCHEMAS:
+        (folder / f"{name}.parquet").unlink(missing_ok=True)
+    (folder / NAME).unlink()

@@ -1,0 +1,1 @@
+"""The simulator: book, auction, accounts, latency, replay, clock, and the environments over them."""

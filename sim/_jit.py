@@ -1,0 +1,41 @@
+"""The one place where kernels are compiled.
+
+numba's own cache does not notice when a function that a cached kernel calls has changed in another file, and a kernel
+compiled without bounds checks is silently used by a run that asked for them. Both are wrong results, so the cache
+lives in a folder named by a digest of every kernel source, with a folder of its own for checked code.
+"""
+
+import hashlib
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import config, njit
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def cache_folder() -> pathlib.Path:
+    """Where this version's compiled kernels live: LOBARENA_CACHE or the user's cache folder."""
+    root = os.environ.get("LOBARENA_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "lobarena"
+    )
+    here = pathlib.Path(__file__).parent
+    sources = [path for folder in ("sim", "agents", "data") for path in sorted((here.parent / folder).glob("*.py"))]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    checked = "-checked" if os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0") else ""
+    return pathlib.Path(root) / f"kernels-{digest}{checked}"
+
+
+config.CACHE_DIR = str(cache_folder())
+
+
+def kernel(function: F) -> F:
+    """Compile lazily, cached on disk; division follows numpy (no exception inside a kernel)."""
+    return njit(cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+
+
+def inline(function: F) -> F:
+    """A helper that is pasted into its caller: a call would pay for every array it is handed."""
+    return njit(cache=True, error_model="numpy", inline="always")(function)  # type: ignore[no-any-return]

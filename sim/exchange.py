@@ -1,0 +1,263 @@
+"""The venue around the book: who may send what, and what a fill sets in motion."""
+
+import numpy as np
+
+from lobarena.data.schema import ASK, BID, CALL, CONTINUOUS
+from lobarena.sim._jit import kernel
+from lobarena.sim.account import equity, margin_of, settle
+from lobarena.sim.bits import next_level
+from lobarena.sim.book import find, remove, rest, submit
+from lobarena.sim.flight import DRAFT, delay, post
+from lobarena.sim.queue import crowd_lots
+from lobarena.sim.state import FREE, LIVE, REPORT, SENT
+from lobarena.sim.types import (
+    ACCEPTED,
+    AUCTION_FILL,
+    BAD_SIZE,
+    CROSSED,
+    CROWD,
+    DAY,
+    IOC,
+    LIQUIDATION,
+    MAX_WORKING,
+    MESSAGE_LIMIT,
+    NO_MARGIN,
+    NONE,
+    NOT_TRADING,
+    OFF_LIMITS,
+    POSITION_LIMIT,
+    QUEUE_REACHED,
+    STP_OFF,
+    TOO_LARGE,
+    TOOK,
+)
+
+
+@kernel
+def remark(book, venue):
+    """Mark the market at the crowd's own best prices, so that no seat can move its mark by quoting."""
+    best, levels, base = book[0]["best"], book[0]["level"].shape[0] // 2, book[0]["base"]
+    bid, ask = best[BID], best[ASK]
+    while bid >= 0 and crowd_lots(book, BID, bid) == 0:
+        bid = next_level(book, BID, bid - 1)
+    while ask < levels and crowd_lots(book, ASK, ask) == 0:
+        ask = next_level(book, ASK, ask + 1)
+    if bid >= 0 and ask < levels:
+        venue[0]["mid2"], venue[0]["spread"] = bid + ask + 2 * base, ask - bid
+    elif bid >= 0:  # locked at the upper limit: nobody sells, the best bid is all there is
+        venue[0]["mid2"], venue[0]["spread"] = 2 * (bid + base), 0
+    elif ask < levels:
+        venue[0]["mid2"], venue[0]["spread"] = 2 * (ask + base), 0
+
+
+@kernel
+def refusal(book, venue, seat, side, price, size, kind):
+    """ACCEPTED, or why the venue refuses a seat's order (price in ticks)."""
+    v = venue[0]
+    s = v["seat"][seat]
+    if v["phase"] != CONTINUOUS and not (v["phase"] == CALL and kind == DAY):
+        return NOT_TRADING
+    if size <= 0:
+        return BAD_SIZE
+    if price < v["lower"] or price > v["upper"]:
+        return OFF_LIMITS
+    if size > s["largest"]:
+        return TOO_LARGE
+    if s["messages"] > s["message_limit"]:
+        return MESSAGE_LIMIT
+    ahead = np.int64(size)
+    for row in range(MAX_WORKING):
+        work = s["work"][row]
+        if work["id"] != NONE and work["side"] == side:
+            slot = find(book, work["id"])
+            if slot != NONE:
+                ahead += book[0]["orders"][slot]["qty"]
+    after = s["position"] + ahead if side == BID else s["position"] - ahead
+    if abs(after) > s["position_limit"] and abs(after) > abs(s["position"]):
+        return POSITION_LIMIT
+    if abs(after) > abs(s["position"]) and margin_of(venue, after) > equity(venue, seat):
+        return NO_MARGIN
+    return ACCEPTED
+
+
+@kernel
+def enter(book, venue, tape, seat, work, side, price, size, kind):
+    """A seat's order reaches the venue (price in ticks): refused or matched, and reported back."""
+    v = venue[0]
+    s = v["seat"][seat]
+    code = refusal(book, venue, seat, side, price, size, kind)
+    order_id = np.int64(NONE)
+    filled = 0
+    if code == ACCEPTED:
+        remark(book, venue)
+        index = price - book[0]["base"]
+        if v["phase"] == CALL:
+            order_id = rest(book, seat, side, index, size)
+        else:
+            fills, order_id, code = submit(book, tape, seat, side, index, size, kind, s["stp"])
+            filled = record(book, venue, tape, fills, price, TOOK, work)
+    if code != ACCEPTED:
+        s["refused"][code] += 1
+    row = s["work"][work]
+    row["id"] = order_id
+    gone = order_id == NONE
+    if gone or filled == 0:  # a report that is no fill: accepted, refused, or the end of what was left
+        _report(venue, seat, work, 0, price, 1 if gone else 0, code, 0.0)
+
+
+@kernel
+def record(book, venue, tape, fills, price, reason, work):
+    """Account for the fills on the tape of an order that came with `price` (ticks; -1 a market order): lots filled.
+
+    work : the taker's row of working orders, when the taker is a seat
+    """
+    v = venue[0]
+    lots = 0
+    for row in range(fills):
+        fill = tape[row]
+        size, at, side = fill["size"], fill["price"], fill["side"]
+        lots += size
+        v["volume"] += size
+        v["turnover"] += np.int64(at) * size
+        v["last"] = at
+        maker, taker = fill["maker_owner"], fill["taker_owner"]
+        if maker == CROWD and taker == CROWD:
+            continue
+        fill["mid2"] = v["mid2"]
+        why = reason
+        if maker != CROWD and (reason == TOOK or reason == QUEUE_REACHED):
+            why = QUEUE_REACHED if at == price or price == NONE else CROSSED
+        fill["reason"] = why
+        signed = size if side == BID else -size  # the taker's
+        fees = (0.0, 0.0)
+        if maker != CROWD:
+            paid = settle(venue, maker, -signed, at)
+            fees = (paid, fees[1])
+            held = _row_of(venue, maker, fill["maker"])
+            gone = find(book, fill["maker"]) == NONE
+            if held != NONE:
+                if gone:
+                    v["seat"][maker]["work"][held]["id"] = NONE
+                _report(venue, maker, held, -signed, at, 1 if gone else 0, ACCEPTED, paid)
+        if taker != CROWD:
+            paid = settle(venue, taker, signed, at)
+            fees = (fees[0], paid)
+            held = work if reason != AUCTION_FILL else _row_of(venue, taker, fill["taker"])
+            if held != NONE:
+                over = reason == AUCTION_FILL and find(book, fill["taker"]) == NONE
+                if over:
+                    v["seat"][taker]["work"][held]["id"] = NONE
+                _report(venue, taker, held, signed, at, 1 if over else 0, ACCEPTED, paid)
+        if maker == CROWD:
+            _owe(venue, book, 1 - side, at, size)
+            v["crowd_cash"] += np.int64(at) * signed
+            v["crowd_position"] -= signed
+        if taker == CROWD:
+            v["crowd_cash"] -= np.int64(at) * signed
+            v["crowd_position"] += signed
+        n = v["fills"]
+        if n >= v["fill"].shape[0]:
+            v["lost"] += 1
+            continue
+        v["fill"][n] = fill
+        v["fee"][n, 0], v["fee"][n, 1] = fees[0], fees[1]
+        v["after"][n, 0], v["after"][n, 1] = v["seat"][maker]["position"], v["seat"][taker]["position"]
+        v["fills"] = n + 1
+    return lots
+
+
+@kernel
+def _owe(venue, book, side, price, lots):
+    """Remember crowd lots that a seat took from a level (price in ticks): the record shows them still."""
+    at = price - book[0]["base"] + (0 if side == BID else book[0]["level"].shape[0] // 2)
+    owed = venue[0]["owed"][at]
+    owed["lots"] += lots
+    owed["time"] = venue[0]["now"]
+
+
+@kernel
+def _row_of(venue, seat, order_id):
+    work = venue[0]["seat"][seat]["work"]
+    for row in range(MAX_WORKING):
+        if work[row]["id"] == order_id:
+            return row
+    return NONE
+
+
+@kernel
+def _report(venue, seat, work, lots, price, gone, code, fee):
+    """Tell a seat what became of its order; reports keep their order."""
+    s = venue[0]["seat"][seat]
+    draft = venue[0]["heap"][DRAFT]
+    draft["work"], draft["turn"], draft["size"], draft["price"] = work, s["work"][work]["turn"], lots, price
+    draft["type"], draft["code"], draft["fee"], draft["mid2"] = gone, code, fee, venue[0]["mid2"]
+    s["answered"] = max(s["answered"], venue[0]["now"] + delay(venue, seat, s["report_ns"]))
+    post(venue, s["answered"], REPORT, seat)
+
+
+@kernel
+def withdraw(book, venue, seat, work):
+    """Take one working order of a seat out of the book and report it; False when it was not there."""
+    row = venue[0]["seat"][seat]["work"][work]
+    slot = find(book, row["id"]) if row["id"] != NONE else np.int64(NONE)
+    if slot == NONE:
+        return False
+    remove(book, slot)
+    row["id"] = NONE
+    _report(venue, seat, work, 0, row["price"], 1, ACCEPTED, 0.0)
+    return True
+
+
+@kernel
+def withdraw_all(book, venue, seat):
+    """Take every working order of a seat out of the book."""
+    for work in range(MAX_WORKING):
+        withdraw(book, venue, seat, work)
+
+
+@kernel
+def close_out(book, venue, tape, seat):
+    """Close a seat's position by a market order, as far as the book goes; its working orders leave first."""
+    v = venue[0]
+    s = v["seat"][seat]
+    withdraw_all(book, venue, seat)
+    lots = s["position"]
+    if lots == 0 or v["phase"] != CONTINUOUS:
+        return
+    side = ASK if lots > 0 else BID
+    price = v["lower"] if side == ASK else v["upper"]
+    remark(book, venue)
+    fills, _, _ = submit(book, tape, seat, side, price - book[0]["base"], abs(lots), IOC, STP_OFF)
+    record(book, venue, tape, fills, price, LIQUIDATION, NONE)
+
+
+@kernel
+def free_row(venue, seat):
+    """A row for a new working order, or -1."""
+    work = venue[0]["seat"][seat]["work"]
+    for row in range(MAX_WORKING):
+        if work[row]["state"] == FREE and work[row]["id"] == NONE:
+            return row
+    return NONE
+
+
+@kernel
+def hear(venue, message):
+    """A report reaches its seat: what it knows of its order and account; True when it told of a fill."""
+    s = venue[0]["seat"][message["seat"]]
+    lots = message["size"]
+    if lots != 0:
+        s["known_position"] += lots
+        s["known_cash"] -= np.int64(message["price"]) * lots
+        s["known_fees"] += message["fee"]
+        s["new_fills"] += 1
+    if message["work"] != NONE:
+        row = s["work"][message["work"]]
+        if row["turn"] == message["turn"]:
+            row["left"] -= abs(lots)
+            if message["type"] == 1:
+                row["state"] = FREE
+                row["left"] = 0
+            elif row["state"] == SENT:
+                row["state"] = LIVE
+    return lots != 0
