@@ -1,0 +1,93 @@
+"""A seat's desk: target quotes become orders, amendments and cancels, by what the seat knows of its working orders.
+
+What still fits stays, since a cancelled order loses its place in the queue: an order at a target price keeps its lots,
+shrinks when it is too large, and gets a second order behind it when it is too small.
+"""
+
+import numpy as np
+
+from lobarena.data.schema import ASK, BID
+from lobarena.sim._jit import kernel
+from lobarena.sim.exchange import free_row
+from lobarena.sim.flight import DRAFT, delay, post
+from lobarena.sim.state import AMEND, ANSWER, FREE, LEAVING, NEW, SENT, THINKING, WITHDRAW
+from lobarena.sim.types import BOOK_FULL, DAY, IOC, MAX_WORKING, NONE, QUOTE_LEVELS
+
+
+@kernel
+def answer(venue, seat, thinking_ns):
+    """The seat has decided (its `target`, `take` and `keep` are set); its orders leave when the thinking time is over."""
+    v = venue[0]
+    v["seat"][seat]["state"] = THINKING
+    post(venue, v["now"] + thinking_ns, ANSWER, seat)
+
+
+@kernel
+def send_quotes(book, venue, seat):
+    """Send what brings the working orders to the targets: cancels first, so that a seat never meets its own order."""
+    s = venue[0]["seat"][seat]
+    if s["keep"] == 1:
+        return
+    need = np.zeros((2, QUOTE_LEVELS), np.int64)
+    for side in range(2):
+        for level in range(QUOTE_LEVELS):
+            need[side, level] = s["target"][side, level, 1]
+    for row in range(MAX_WORKING):
+        work = s["work"][row]
+        if work["state"] == FREE or work["state"] == LEAVING:
+            continue
+        side, keep = work["side"], np.int64(0)
+        for level in range(QUOTE_LEVELS):
+            if s["target"][side, level, 0] == work["price"] and need[side, level] > 0 and keep == 0:
+                keep = min(need[side, level], np.int64(work["left"]))
+                need[side, level] -= keep
+        if keep == 0:
+            work["state"] = LEAVING
+            _send(venue, seat, WITHDRAW, row, 0, 0)
+            s["cancels"] += 1
+        elif keep < work["left"]:
+            work["left"] = keep
+            _send(venue, seat, AMEND, row, keep, 0)
+    for level in range(QUOTE_LEVELS):
+        for side in range(2):
+            if need[side, level] > 0:
+                _order(venue, seat, side, s["target"][side, level, 0], need[side, level], DAY)
+    if s["take"] != 0:
+        side = BID if s["take"] > 0 else ASK
+        _order(venue, seat, side, _protected(book, venue, side), abs(s["take"]), IOC)
+
+
+@kernel
+def _protected(book, venue, side):
+    """Price of a market order, ticks: so far beyond the touch and no further, nor beyond the daily limit."""
+    v = venue[0]
+    best, base, levels = book[0]["best"], book[0]["base"], book[0]["level"].shape[0] // 2
+    if side == BID:
+        return min(np.int64(v["upper"]), (best[ASK] if best[ASK] < levels else best[BID]) + base + v["protection"])
+    return max(np.int64(v["lower"]), (best[BID] if best[BID] >= 0 else best[ASK]) + base - v["protection"])
+
+
+@kernel
+def _order(venue, seat, side, price, size, kind):
+    s = venue[0]["seat"][seat]
+    row = free_row(venue, seat)
+    if row == NONE:
+        s["refused"][BOOK_FULL] += 1
+        return
+    work = s["work"][row]
+    work["id"], work["price"], work["left"], work["side"], work["state"] = NONE, price, size, side, SENT
+    work["turn"] += 1
+    venue[0]["heap"][DRAFT]["side"], venue[0]["heap"][DRAFT]["price"] = side, price
+    s["orders"] += 1
+    _send(venue, seat, NEW, row, size, kind)
+
+
+@kernel
+def _send(venue, seat, kind, row, size, order_type):
+    """A message leaves for the venue; messages of one seat keep their order."""
+    v = venue[0]
+    s, draft = v["seat"][seat], v["heap"][DRAFT]
+    draft["work"], draft["turn"], draft["size"], draft["type"] = row, s["work"][row]["turn"], size, order_type
+    s["sent"] = max(s["sent"], v["now"] + delay(venue, seat, s["order_ns"]))
+    s["messages"] += 1
+    post(venue, s["sent"], kind, seat)

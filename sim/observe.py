@@ -1,0 +1,110 @@
+"""What a seat sees: the venue's published book of a while ago, without its own orders, and its reported account."""
+
+from lobarena.data.schema import ASK, BID
+from lobarena.sim._jit import kernel
+from lobarena.sim.bits import next_level
+from lobarena.sim.book import ahead, find
+from lobarena.sim.flight import DRAFT, delay, post
+from lobarena.sim.state import FREE, IMAGES, LEAVING, OUT, UPDATE
+from lobarena.sim.types import MAX_WORKING, NONE, QUOTE_LEVELS, SEEN_LEVELS
+
+
+@kernel
+def publish(book, venue):
+    """Every seat gets an image of the book now, which travels for its feed latency."""
+    v = venue[0]
+    number = v["image"]
+    v["image"] += 1
+    for seat in range(1, v["seats"] + 1):
+        s = v["seat"][seat]
+        if s["state"] == OUT:
+            continue
+        image = s["images"][number % IMAGES]
+        image["time"], image["last"], image["phase"] = v["now"], v["last"], v["phase"]
+        image["volume"] = v["volume"] - v["start_volume"]
+        image["turnover"] = v["turnover"] - v["start_turnover"]
+        _others(book, venue, seat, BID, image["bid"], image["bid_size"])
+        _others(book, venue, seat, ASK, image["ask"], image["ask_size"])
+        for row in range(MAX_WORKING):
+            image["ahead"][row] = NONE
+            if s["work"][row]["id"] != NONE:
+                image["ahead"][row] = ahead(book, s["work"][row]["id"])
+        draft = v["heap"][DRAFT]
+        draft["work"] = number % IMAGES
+        s["heard"] = max(s["heard"], v["now"] + delay(venue, seat, s["feed_ns"]))
+        post(venue, s["heard"], UPDATE, seat)
+
+
+@kernel
+def _others(book, venue, seat, side, prices, sizes):
+    """Best levels of a side without one seat's own lots."""
+    level, base = book[0]["level"], book[0]["base"]
+    levels = level.shape[0] // 2
+    step = -1 if side == BID else 1
+    x = book[0]["best"][side]
+    shown = 0
+    while shown < SEEN_LEVELS and 0 <= x < levels:
+        queue = level[x if side == BID else levels + x]
+        lots = queue["size"]
+        if queue["seats"] > 0:
+            lots -= _own_lots(book, venue, seat, side, x)
+        if lots > 0:
+            prices[shown], sizes[shown] = x + base, lots
+            shown += 1
+        x = next_level(book, side, x + step)
+    for empty in range(shown, SEEN_LEVELS):
+        prices[empty], sizes[empty] = 0, 0
+
+
+@kernel
+def _own_lots(book, venue, seat, side, index):
+    work, orders = venue[0]["seat"][seat]["work"], book[0]["orders"]
+    lots = 0
+    for row in range(MAX_WORKING):
+        if work[row]["id"] != NONE and work[row]["side"] == side:
+            slot = find(book, work[row]["id"])
+            if slot != NONE and orders[slot]["price"] == index:
+                lots += orders[slot]["qty"]
+    return lots
+
+
+@kernel
+def look(venue, seat, out):
+    """Write what a seat knows now into out[0], an OBSERVATION."""
+    v = venue[0]
+    s, o = v["seat"][seat], out[0]
+    o["time"], o["opens"], o["closes"] = v["now"], v["opens"], v["closes"]
+    o["upper"], o["lower"] = v["upper"], v["lower"]
+    image = s["images"][max(s["seen"], 0)]
+    o["published"], o["last"], o["phase"] = image["time"], image["last"], image["phase"]
+    o["volume"], o["turnover"] = image["volume"], image["turnover"]
+    for level in range(SEEN_LEVELS):
+        o["bid"][level], o["bid_size"][level] = image["bid"][level], image["bid_size"][level]
+        o["ask"][level], o["ask_size"][level] = image["ask"][level], image["ask_size"][level]
+    o["position"], o["position_limit"] = s["known_position"], s["position_limit"]
+    o["cash"], o["fees"], o["new_fills"] = s["known_cash"], s["known_fees"], s["new_fills"]
+    s["new_fills"] = 0
+    _own(s, image, BID, o["own_bid"], o["own_bid_size"], o["own_bid_ahead"])
+    _own(s, image, ASK, o["own_ask"], o["own_ask_size"], o["own_ask_ahead"])
+
+
+@kernel
+def _own(s, image, side, prices, sizes, queue):
+    """The seat's working orders of a side as it knows them, best first."""
+    count = 0
+    for row in range(MAX_WORKING):
+        work = s["work"][row]
+        if work["state"] == FREE or work["state"] == LEAVING or work["side"] != side or work["left"] <= 0:
+            continue
+        at = count
+        while at > 0 and ((prices[at - 1] < work["price"]) if side == BID else (prices[at - 1] > work["price"])):
+            at -= 1
+        if at >= QUOTE_LEVELS:
+            continue
+        last = min(count, QUOTE_LEVELS - 1)
+        for move in range(last, at, -1):
+            prices[move], sizes[move], queue[move] = prices[move - 1], sizes[move - 1], queue[move - 1]
+        prices[at], sizes[at], queue[at] = work["price"], work["left"], image["ahead"][row]
+        count = last + 1
+    for empty in range(count, QUOTE_LEVELS):
+        prices[empty], sizes[empty], queue[empty] = 0, 0, NONE
