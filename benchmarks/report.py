@@ -1,4 +1,4 @@
-"""The report of a results folder: in the terminal, as one HTML page, as JSON. It reads the folder and reruns nothing."""
+"""The report of a results folder: in the terminal, as an HTML page, as JSON. It reads the folder, reruns nothing."""
 
 import math
 import os
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _RUN = ("schema", "status", "lobarena", "seed", "config_digest", "created")
 _TERMINAL = (
-    *(column for column in LEADERBOARD if column.key not in ("es95", "es99", "pnl_sd")),
+    *(column for column in LEADERBOARD if column.key not in ("es95", "es99", "pnl_sd", "pr", "episodes")),
     *(column for column in ACTIVITY if column.key in ("map", "fills", "quoting_share", "latency_p50_us")),
 )
 

@@ -22,7 +22,7 @@ PART_NAMES = {
 }
 PERCENTILES = ("p50", "p90", "p99", "max")
 FLOOR_US = 0.01  # where a latency of 0 is drawn on the logarithmic axis
-SHOWN = 3  # agents whose quotes are drawn at once; the others wait in the legend
+SHOWN = 1  # seats whose quotes are drawn at once; the others wait in the legend
 
 
 def pnl_curves(curves: Curves, agents: list[str], currency: str) -> Figure:
@@ -50,11 +50,12 @@ def attribution(board: list[dict[str, Any]], currency: str) -> Figure:
     traces: list[dict[str, Any]] = [
         {
             "type": "bar",
+            "orientation": "h",
             "name": PART_NAMES[part],
-            "x": names,
-            "y": numbers(-row[part] if part == "fees" else row[part] for row in board),
+            "y": names,
+            "x": numbers(-row[part] if part == "fees" else row[part] for row in board),
             "marker": {"color": COLOURS[place]},
-            "hovertemplate": f"%{{x}}, {PART_NAMES[part]}: %{{y:,.0f}} {currency}<extra></extra>",
+            "hovertemplate": f"%{{y}}, {PART_NAMES[part]}: %{{x:,.0f}} {currency}<extra></extra>",
         }
         for place, part in enumerate(PARTS)
     ]
@@ -63,43 +64,53 @@ def attribution(board: list[dict[str, Any]], currency: str) -> Figure:
             "type": "scatter",
             "mode": "markers",
             "name": "PnL",
-            "x": names,
-            "y": numbers(row["pnl_mean"] for row in board),
+            "y": names,
+            "x": numbers(row["pnl_mean"] for row in board),
             "marker": {"symbol": "diamond", "size": 10, "color": "#fff", "line": {"color": "#222", "width": 2}},
-            "hovertemplate": f"%{{x}}, PnL: %{{y:,.0f}} {currency}<extra></extra>",
+            "hovertemplate": f"%{{y}}, PnL: %{{x:,.0f}} {currency}<extra></extra>",
         }
     )
-    return {"data": traces, "layout": _axes("", f"mean an episode ({currency})") | {"barmode": "relative"}}
+    layout = _axes(f"mean an episode ({currency})", "") | {"barmode": "relative", "height": _height(len(board))}
+    layout["yaxis"] |= {"autorange": "reversed"}
+    return {"data": traces, "layout": layout}
 
 
 def latency(found: dict[str, dict[str, list[float]]]) -> Figure:
-    """p50, p90, p99 and the largest decision latency of each agent, charged and measured, on a logarithmic axis."""
+    """p50, p90, p99 and the largest decision latency of each agent, charged above measured, on a logarithmic axis."""
     traces: list[dict[str, Any]] = []
-    for kind, colour, symbol in (("charged", COLOURS[0], "circle"), ("measured", COLOURS[2], "diamond-open")):
-        x: list[float | None] = []
-        y: list[str] = []
+    for kind, colour, symbol, shift in (
+        ("charged", COLOURS[0], "circle", -0.15),
+        ("measured", COLOURS[2], "diamond", 0.15),
+    ):
+        x: list[float] = []
+        y: list[float] = []
         text: list[str] = []
-        for agent, kinds in found.items():
-            x += [*(max(us, FLOOR_US) for us in kinds[kind]), None]
-            y += [_text(agent)] * 5
-            text += [f"{name} {us:,.1f} us" for name, us in zip(PERCENTILES, kinds[kind], strict=True)] + [""]
+        for place, (agent, kinds) in enumerate(found.items()):
+            x += [*(max(us, FLOOR_US) for us in kinds[kind]), math.nan]
+            y += [place + shift] * 5
+            text += [
+                f"{_text(agent)}, {kind} {name}: {us:,.1f} us"
+                for name, us in zip(PERCENTILES, kinds[kind], strict=True)
+            ]
+            text.append("")
         traces.append(
             {
                 "type": "scatter",
                 "mode": "lines+markers",
                 "name": kind,
-                "x": numbers(math.nan if value is None else value for value in x),
+                "x": numbers(x),
                 "y": y,
                 "text": text,
-                "marker": {"color": colour, "symbol": symbol, "size": 9},
+                "marker": {"color": colour, "symbol": symbol, "size": 8},
                 "line": {"color": colour, "width": 1.5},
-                "hovertemplate": f"%{{y}}, {kind}: %{{text}}<extra></extra>",
+                "hovertemplate": "%{text}<extra></extra>",
             }
         )
-    layout = _axes("decision latency (us): p50, p90, p99, largest", "")
-    layout["xaxis"] |= {"type": "log"}
-    layout["yaxis"] |= {"autorange": "reversed"}
-    return {"data": traces, "layout": layout | {"height": 150 + 44 * len(found)}}
+    layout = _axes("p50, p90, p99, largest (us)", "")
+    layout["xaxis"] |= {"type": "log", "dtick": "D2"}
+    ticks = {"tickvals": list(range(len(found))), "ticktext": [_text(agent) for agent in found], "zeroline": False}
+    layout["yaxis"] |= {"autorange": "reversed", **ticks}
+    return {"data": traces, "layout": layout | {"height": _height(len(found))}}
 
 
 def quotes(view: list[dict[str, Any]], agents: list[str]) -> Figure:
@@ -200,3 +211,8 @@ def _text(name: str) -> str:
 
 def _axes(x: str, y: str) -> dict[str, Any]:
     return {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}, "height": 420}
+
+
+def _height(agents: int) -> int:
+    """Pixels of a plot with a row an agent."""
+    return max(420, 180 + 36 * agents)

@@ -26,6 +26,7 @@ TRACK_NOTES = {
     "solo": "Each agent alone against the replayed market.",
     "arena": "All agents in one market, competing for the same queue.",
 }
+PAIR_NOTE = "Over the blocks that both have met; two-sided bootstrap p-values, Holm's correction over the pairs."
 
 
 def page(results: Results, summary: dict[str, Any], episode: int | None) -> str:
@@ -40,7 +41,7 @@ def page(results: Results, summary: dict[str, Any], episode: int | None) -> str:
         "latency": series.latencies(results),
     }
     body = _header(results, summary, tracks)
-    body += "".join(_track(track, summary, shown, agents) for track in tracks)
+    body += "".join(_track(f"track-{number}", track, summary, shown, agents) for number, track in enumerate(tracks))
     body += _episode(results, episode, agents)
     body += _contracts(summary) + _trouble(summary) + _facts(results.manifest)
     title = html.escape(results.folder.resolve().name)
@@ -79,10 +80,10 @@ def _header(results: Results, summary: dict[str, Any], tracks: list[str]) -> str
     )
 
 
-def _track(track: str, summary: dict[str, Any], shown: dict[str, Any], agents: list[str]) -> str:
+def _track(place: str, track: str, summary: dict[str, Any], shown: dict[str, Any], agents: list[str]) -> str:
     board = [row for row in summary["leaderboard"] if row["track"] == track]
     pairs = [row for row in summary["differences"] if row["track"] == track]
-    place, blocks = f"track-{agents_key(track, summary)}", max(row["blocks"] for row in board)
+    blocks = max(row["blocks"] for row in board)
     plots = [
         (
             "PnL curves",
@@ -107,7 +108,7 @@ def _track(track: str, summary: dict[str, Any], shown: dict[str, Any], agents: l
         ),
     ]
     drawn = [_plot(f"{place}-{number}", *plot) for number, plot in enumerate(plots)]
-    compared = _more("Paired differences", _pair_note(), table(DIFFERENCES, pairs)) if pairs else ""
+    compared = _more("Paired differences", PAIR_NOTE, table(DIFFERENCES, pairs)) if pairs else ""
     return (
         f'<section id="{place}"><h2>Track: {html.escape(track)}</h2>'
         f'<p class="soft">{TRACK_NOTES.get(track, "")} Intervals: 95 %, block bootstrap over {blocks:,} blocks '
@@ -119,22 +120,16 @@ def _track(track: str, summary: dict[str, Any], shown: dict[str, Any], agents: l
     )
 
 
-def agents_key(track: str, summary: dict[str, Any]) -> int:
-    """The number of a track on the page."""
-    return list(dict.fromkeys(row["track"] for row in summary["leaderboard"])).index(track)
-
-
 def _episode(results: Results, episode: int | None, agents: list[str]) -> str:
     view = [] if episode is None else series.episode_view(results, episode)
     if not view:
         return '<section id="episode"><h2>One episode</h2><p class="soft">No episode to show.</p></section>'
-    rows = results.episodes.to_pylist()
-    facts = next(row for row in rows if row["episode"] == episode)
+    facts = next(row for row in results.episodes.to_pylist() if row["episode"] == episode)
     note = f"{facts['track']}, {facts['exchange']} {facts['contract']}, {facts['day']}, segment {facts['segment']}"
     plots = [
         (
             "Quotes and fills",
-            "Own best quotes over the mid; a triangle up is a buy, down a sale. Click a name in the legend.",
+            "Own best quotes over the mid, triangles are buys (up) and sales (down). Click a name to add its agent.",
             figures.quotes(view, agents),
         ),
         ("PnL", "Marked at the mid, net of fees.", figures.seat_curves(view, agents, "pnl", CURRENCY)),
@@ -198,7 +193,3 @@ def _more(title: str, note: str, content: str) -> str:
         f'<details class="card"><summary>{html.escape(title)}</summary>'
         f'<p class="soft">{html.escape(note)}</p>{content}</details>'
     )
-
-
-def _pair_note() -> str:
-    return "Over the blocks that both have met; two-sided bootstrap p-values, Holm's correction over the pairs."

@@ -8,7 +8,7 @@ CSS = """
 * { box-sizing: border-box; }
 body { margin:0; background:var(--paper); color:var(--ink); font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
   "Helvetica Neue",Arial,sans-serif; }
-main { max-width:1280px; margin:0 auto; padding:28px 24px 80px; }
+main { max-width:1360px; margin:0 auto; padding:28px 24px 80px; }
 h1 { font-size:28px; margin:0 0 4px; letter-spacing:-.01em; overflow-wrap:anywhere; }
 h2 { font-size:21px; margin:44px 0 12px; } h3 { font-size:15px; margin:0 0 2px; }
 p { margin:4px 0 12px; } .soft { color:var(--soft); font-size:13.5px; }
@@ -22,8 +22,8 @@ a { color:var(--accent); text-decoration:none; } a:hover { text-decoration:under
 .pair { display:grid; grid-template-columns:minmax(0,1fr) minmax(0,1fr); gap:18px; }
 @media (max-width:960px) { .pair { grid-template-columns:minmax(0,1fr); } }
 .scroll { overflow-x:auto; }
-table { border-collapse:collapse; width:100%; font-size:13.5px; font-variant-numeric:tabular-nums; }
-th,td { padding:6px 10px; border-bottom:1px solid var(--line); text-align:right; white-space:nowrap; }
+table { border-collapse:collapse; width:100%; font-size:13px; font-variant-numeric:tabular-nums; }
+th,td { padding:6px 7px; border-bottom:1px solid var(--line); text-align:right; white-space:nowrap; }
 th { color:var(--soft); font-weight:600; vertical-align:bottom; } tbody tr:last-child td { border-bottom:0; }
 th small { display:block; font-weight:400; }
 th button { all:unset; cursor:pointer; } th button:focus-visible { outline:2px solid var(--accent); }
@@ -64,9 +64,11 @@ function draw() {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", separators: ".,",
       font: {family: "system-ui, sans-serif", size: 12.5, color: style("--ink")},
       legend: {orientation: "h", y: -0.2, yanchor: "top", x: 0}, showlegend: true,
-      margin: {l: 60, r: 16, t: 10, b: 50}, hoverlabel: {align: "left", namelength: -1}};
+      margin: {l: 60, r: 16, t: 30, b: 50},
+      modebar: {bgcolor: "rgba(0,0,0,0)", color: style("--soft"), activecolor: style("--accent")},
+      hoverlabel: {align: "left", namelength: -1}};
     Plotly.react(plot, figure.data, layout, {displaylogo: false, responsive: true,
-      modeBarButtonsToRemove: ["select2d", "lasso2d"]});
+      modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]]});
   }
 }
 draw();

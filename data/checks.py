@@ -13,7 +13,7 @@ from lobarena.data.contracts import Contract
 from lobarena.data.faults import EXPLANATIONS, faults, shrinking
 from lobarena.data.raw import Floats, Mask, Raw, Times, found
 from lobarena.data.recording import NOTED, QUARANTINED, REPAIRED, DataError, Finding, Quarantine, Recording
-from lobarena.data.schema import AUCTION, LEVELS, SETTLEMENT, SNAPSHOT, TRADING, UNKNOWN
+from lobarena.data.schema import AUCTION, SETTLEMENT, SNAPSHOT, TRADING, UNKNOWN
 from lobarena.data.sessions import session_times, weekday_before
 
 GRACE = 3 * SECOND  # the last book of a session is published just after its end, the first just before its start
@@ -40,6 +40,8 @@ def check(raw: Raw, contract: Contract, day: date, strict: bool = False) -> Reco
         use &= ~mask
     rows, night = _snapshots(raw, contract, log, use), _has_night(raw, contract)
     spans = session_times(contract, day, weekday_before(day) if night else None)
+    if not len(spans):
+        raise DataError(f"{raw.source.path}: {contract.symbol} has no session on {day}; check sessions of the contract")
     kinds = _kinds(raw.time, spans, contract)
     rows["kind"] = np.where(kinds == _OUTSIDE, TRADING, kinds)
 
@@ -160,7 +162,7 @@ def _count(
     twice = contract.counted_twice(day) if raw.twice is None else raw.twice
     change = np.diff(volume[order], prepend=0.0 if began else volume[first])
     odd = change % 2 != 0
-    if twice and odd.sum() > _DOUBT * max(1, np.count_nonzero(change)):
+    if twice and odd.sum() > _DOUBT * np.count_nonzero(change):
         twice = False
         why = "changes of volume are odd though this day is counted twice; taken as counted once, not halved"
         log.append(found("odd volume", odd, raw.row[order], why, NOTED))
@@ -202,7 +204,7 @@ def _safe(values: Floats) -> Floats:
 def _depth(rows: np.ndarray) -> int:
     """Levels a side that the feed shows, at least 1."""
     shown = (rows["bid_size"] > 0).any(axis=0) | (rows["ask_size"] > 0).any(axis=0)
-    return max([level + 1 for level in range(LEVELS) if shown[level]], default=1)
+    return int(np.flatnonzero(shown).max(initial=0)) + 1
 
 
 def _notes(kept: np.ndarray, raw: Raw, spans: Times) -> list[Finding | None]:

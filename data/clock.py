@@ -105,8 +105,9 @@ def add_fraction(seconds: Times, chars: Chars, start: int) -> tuple[Times, npt.N
     """Whole seconds (n,) plus the fraction written from a column on, ".5" or nothing -> ns.
 
     Some recorders print the milliseconds without leading zeros, 5 ms as ".5" and 97 ms as ".97". Read as decimals such
-    rows run backwards; the reading with fewer steps back is taken. Second result: (n,) rows that decimals would set
-    before the row above, all False where decimals are right.
+    rows run backwards; the reading with fewer steps back is taken, or the one that the digits leave. Second result:
+    (n,) rows that decimals would set before the row above (or else all with few digits); all False where decimals are
+    right.
     """
     value = np.zeros(len(chars), np.int64)
     length = np.zeros(len(chars), np.int64)
@@ -122,12 +123,14 @@ def add_fraction(seconds: Times, chars: Chars, start: int) -> tuple[Times, npt.N
         good &= ~alive | (chars[:, start + 10] == 0)
     good &= (seconds != UNREADABLE) & ~((chars[:, start] == ord(".")) & (length == 0))
     decimal = np.where(good, seconds + value * 10 ** (9 - length), UNREADABLE)
-    if ((length == 1) | (length == 2))[value > 0].any() and length.max() == 3:
+    short, full = (length > 0) & (length < 3) & (value > 0), length == 3
+    if short.any() and length.max() == 3:
         unpadded = np.where(good, seconds + value * 1_000_000, UNREADABLE)
-        back = np.zeros(len(chars), bool)
-        back[1:] = decimal[1:] < decimal[:-1]
-        if (unpadded[1:] < unpadded[:-1]).sum() < back.sum():
-            return unpadded, back & (np.append(False, unpadded[1:] >= unpadded[:-1]))
+        back, still = (np.append(False, times[1:] < times[:-1]) for times in (decimal, unpadded))
+        cut = short.mean() > 0.01 and (full & (value % 10 == 0) & (value > 0)).any()  # ".97" beside ".980": no decimals
+        if cut or still.sum() < back.sum():
+            mended = back & ~still
+            return unpadded, mended if mended.any() else short
     return decimal, np.zeros(len(chars), bool)
 
 

@@ -101,16 +101,17 @@ def _unordered(price: Floats, size: Floats, away: int) -> Mask:
 
 
 def shrinking(values: Floats) -> Mask:
-    """(n,) the fewest entries that must go so that the rest never falls."""
+    """(n,) the fewest entries that must go so that the rest never falls; of two as good, the later one goes."""
     bad = np.zeros(len(values), bool)
     if len(values) < 2 or not (np.diff(values) < 0).any():
         return bad
     from bisect import bisect_right
 
-    tails: list[float] = []  # smallest last value of a rising run of each length
+    tails: list[float] = []  # largest first value, negated, of a rising run of each length
     ends: list[int] = []  # and its place
     before = np.full(len(values), -1)
-    for i, value in enumerate(values.tolist()):
+    for i in range(len(values) - 1, -1, -1):  # from the end, so that the earlier of two is kept
+        value = -float(values[i])
         k = bisect_right(tails, value)
         before[i] = ends[k - 1] if k else -1
         tails[k : k + 1] = [value]

@@ -35,7 +35,7 @@ class Source:
 
     def text(self, row: int) -> str:
         """A data row as it stands in the file."""
-        return self.lines[row].decode("utf-8", "replace").rstrip("\r")
+        return self.lines[row].decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def open_source(path: str | Path, limit: int = LIMIT) -> Source:
         raise DataError(f"{path}: cannot be read ({error}); check the file and its permissions") from error
     if not data.strip():
         raise DataError(f"{path} is empty; fetch it again")
-    data = _utf8(path, data).rstrip(b"\r\n \t")
-    header = data.split(b"\n", 1)[0].decode("utf-8").strip("\r")
+    data = _lines(_utf8(path, data)).rstrip(b"\n \t")
+    header = data.split(b"\n", 1)[0].decode("utf-8")
     return Source(path, data, tuple(name.strip().strip('"') for name in header.split(",")))
 
 
@@ -105,6 +105,13 @@ def _read(path: Path, file: IO[bytes] | Any, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def _lines(data: bytes) -> bytes:
+    """The data with lines that end in a newline alone; a lone carriage return inside a line becomes a blank."""
+    if b"\r" not in data:
+        return data
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b" " if b"\n" in data else b"\n")
+
+
 def _utf8(path: Path, data: bytes) -> bytes:
     """The data without a byte order mark; DataError names the row where it stops being UTF-8."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[1:2] == b"\0":
@@ -116,16 +123,13 @@ def _utf8(path: Path, data: bytes) -> bytes:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:
-        row, line = data.count(b"\n", 0, error.start), data.splitlines()[data.count(b"\n", 0, error.start)]
+        row = data.count(b"\n", 0, error.start)
         try:
-            line.decode("gbk")
+            data.split(b"\n", row + 1)[row].decode("gbk")
+            fix = "it looks like GBK; convert it (iconv -f GBK -t UTF-8)"
         except UnicodeDecodeError:
-            raise DataError(
-                f"{path}, row {row}: bytes that are no UTF-8; the file is damaged, fetch it again"
-            ) from error
-        raise DataError(
-            f"{path}, row {row}: not UTF-8, it looks like GBK; convert it (iconv -f GBK -t UTF-8)"
-        ) from error
+            fix = "the file is damaged; fetch it again"
+        raise DataError(f"{path}, row {row}: bytes that are no UTF-8, {fix}") from error
     return data
 
 
@@ -134,6 +138,7 @@ def read_table(
 ) -> Table:
     """The named columns of a source. A cell that is no number, or a line with too many cells, is only marked."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     numbers, integers, texts = list(dict.fromkeys(numbers)), list(integers), list(texts)
     twice = next((name for name in source.header if source.header.count(name) > 1), None)
@@ -143,16 +148,13 @@ def read_table(
         raise DataError(f"{source.path} has a header and no rows; fetch it again")
     kinds: dict[str, Any] = dict.fromkeys(texts, pa.string())
     kinds |= dict.fromkeys(integers, pa.int64()) | dict.fromkeys(numbers, pa.float64())
-    ragged: list[int] = []
     try:
-        table = _parse(source, source.data, kinds, ragged)
-        if ragged:  # emptied, so that every line keeps its row number
-            lines = list(source.lines)
-            for row in ragged:
-                lines[row] = b""
-            table = _parse(source, b"\n".join(lines), kinds, [])
-    except pa.ArrowInvalid:
-        ragged, table = _as_text(source, kinds)
+        ragged, table = _parse(source, kinds)
+    except pa.ArrowInvalid:  # a cell that is no number: all columns as text, the slow way
+        try:
+            ragged, table = _parse(source, dict.fromkeys(kinds, pa.string()))
+        except pa.ArrowInvalid as error:
+            raise DataError(f"{source.path}: no CSV ({str(error)[:200]}); check separators and quotes") from error
     rows = source.data.count(b"\n")
     if table.num_rows != rows:
         raise DataError(
@@ -170,43 +172,46 @@ def read_table(
         whole[name], wrong = _numbers(columns[name], int, np.int64(0))
         unread |= wrong
     blank = ~split
-    for name, column in columns.items():
-        empty = column.is_null() if name not in texts else pa.compute.equal(column.fill_null(""), "")
+    for column in columns.values():
+        empty = pc.equal(column.fill_null(""), "") if pa.types.is_string(column.type) else column.is_null()
         blank &= empty.to_numpy(zero_copy_only=False)
     bad = {"wrong number of columns": split, "unreadable number": unread & ~split}
     return Table(source, floats, whole, {name: columns[name] for name in texts}, blank, bad)
 
 
-def _parse(source: Source, data: bytes, kinds: dict[str, Any], ragged: list[int]) -> "pyarrow.Table":
+def _parse(source: Source, kinds: dict[str, Any]) -> tuple[list[int], "pyarrow.Table"]:
+    """The columns, and the 1-based rows that cannot be split; these are emptied, so that all keep their number."""
     import pyarrow as pa
     from pyarrow import csv
+
+    ragged: list[int] = []
+    if b'"' in source.data:
+        ragged = [row for row, line in enumerate(source.lines) if row and line.count(b'"') % 2]
 
     def skip(row: Any) -> str:
         ragged.append(row.number - 1)
         return "skip"
 
-    return csv.read_csv(
-        pa.BufferReader(data),
-        csv.ReadOptions(use_threads=False, column_names=list(source.header), skip_rows=1),
-        csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
-        csv.ConvertOptions(column_types=kinds, include_columns=list(kinds), null_values=[""], check_utf8=False),
-    )
+    def parse(data: bytes) -> "pyarrow.Table":
+        return csv.read_csv(
+            pa.BufferReader(data),
+            csv.ReadOptions(use_threads=False, column_names=list(source.header), skip_rows=1),
+            csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
+            csv.ConvertOptions(column_types=kinds, include_columns=list(kinds), null_values=[""], check_utf8=False),
+        )
+
+    while True:
+        seen = len(ragged)
+        table = parse(_emptied(source.lines, ragged) if ragged else source.data)
+        if len(ragged) == seen:
+            return ragged, table
 
 
-def _as_text(source: Source, kinds: dict[str, Any]) -> tuple[list[int], "pyarrow.Table"]:
-    """The slow way for a file with cells that are no numbers: all columns as text."""
-    import pyarrow as pa
-
-    ragged: list[int] = []
-    plain = dict.fromkeys(kinds, pa.string())
-    try:
-        _parse(source, source.data, plain, ragged)
-        lines = list(source.lines)
-        for row in ragged:
-            lines[row] = b""
-        return ragged, _parse(source, b"\n".join(lines), plain, [])
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{source.path}: no CSV ({str(error)[:200]}); check separators and quotes") from error
+def _emptied(lines: list[bytes], rows: list[int]) -> bytes:
+    lines = list(lines)
+    for row in rows:
+        lines[row] = b""
+    return b"\n".join(lines) + b"\n"
 
 
 def _numbers(column: Any, kind: type, empty: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:

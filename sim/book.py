@@ -32,7 +32,12 @@ from lobarena.sim.types import (
 
 
 def new_book(size: tuple[int, int] = SMALL, base: int = 0) -> np.ndarray:
-    """An empty book of `size` = (levels, order slots) as a (1,) record; `base` is the price of level 0, ticks."""
+    """An empty book of `size` = (levels, order slots) as a (1,) record; `base` is the price of level 0, ticks.
+
+    ValueError unless levels is a multiple of 2,048 (whole words of the occupancy map) and slots is positive.
+    """
+    if size[0] <= 0 or size[0] % 2_048 or size[1] <= 0:
+        raise ValueError(f"a book of {size[0]} levels and {size[1]} slots; give a multiple of 2,048 levels and some slots")
     book = np.zeros(1, book_type(*size))
     clear(book, base)
     return book
@@ -78,7 +83,7 @@ def submit(book, tape, owner, side, price, qty, kind, stp):
     if price < 0 or price >= levels:
         return 0, NONE, OFF_BOOK
     other = 1 - side
-    touch = best[other]
+    touch = np.int64(best[other])
     if (touch <= price) if side == BID else (touch >= price):
         if kind == POST_ONLY:
             return 0, NONE, WOULD_TRADE
@@ -109,7 +114,7 @@ def _match(book, tape, owner, side, price, qty, stp):
     base, now, free, resting = book[0]["base"], book[0]["time"], book[0]["free"], book[0]["resting"]
     other = 1 - side
     start = 0 if other == BID else levels
-    first = best[other]
+    first = np.int64(best[other])
     x = first
     n, left, code = 0, qty, ACCEPTED
     while left > 0 and ((x <= price and x < levels) if side == BID else (x >= price and x >= 0)):
@@ -169,7 +174,7 @@ def _fillable(book, owner, side, price, qty, stp):
     levels = level.shape[0] // 2
     other = 1 - side
     start = 0 if other == BID else levels
-    found, x = 0, best[other]
+    found, x = np.int64(0), np.int64(best[other])
     while found < qty and ((x <= price and x < levels) if side == BID else (x >= price and x >= 0)):
         slot = level[start + x]["head"]
         while slot != NONE and found < qty:
@@ -233,7 +238,7 @@ def remove(book, slot):
     orders, level, best = book[0]["orders"], book[0]["level"], book[0]["best"]
     levels = level.shape[0] // 2
     order = orders[slot]
-    side, price, qty = order["side"], order["price"], order["qty"]
+    side, price, qty = np.int64(order["side"]), np.int64(order["price"]), np.int64(order["qty"])
     at = price if side == BID else levels + price
     queue = level[at]
     ahead, behind = order["prev"], order["next"]

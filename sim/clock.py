@@ -155,16 +155,17 @@ def _deliver(book, venue, tape):
     """Act on the message just taken: the seat that must decide now, else 0."""
     v = venue[0]
     message = v["heap"][READ]
-    seat, kind, row = message["seat"], message["kind"], message["work"]
+    seat, kind, row = np.int64(message["seat"]), np.int64(message["kind"]), np.int64(message["work"])
     s = v["seat"][seat]
     if kind == NEW:
         if s["state"] != OUT:
-            enter(book, venue, tape, seat, row, message["side"], message["price"], message["size"], message["type"])
+            side, price, size = np.int64(message["side"]), np.int64(message["price"]), np.int64(message["size"])
+            enter(book, venue, tape, seat, row, side, price, size, np.int64(message["type"]))
     elif kind == WITHDRAW:
         if s["work"][row]["turn"] == message["turn"] and not withdraw(book, venue, seat, row):
             s["refused"][UNKNOWN_ORDER] += 1
     elif kind == AMEND:
-        if s["work"][row]["turn"] == message["turn"] and not amend(book, s["work"][row]["id"], message["size"]):
+        if s["work"][row]["turn"] == message["turn"] and not amend(book, s["work"][row]["id"], np.int64(message["size"])):
             s["refused"][UNKNOWN_ORDER] += 1
     elif s["state"] == OUT:
         return 0

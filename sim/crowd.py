@@ -36,17 +36,17 @@ from lobarena.sim.types import AUCTION_FILL, CROSSED, CROWD, DAY, IOC, NONE, QUE
 def apply(book, venue, tape, event, snapshots, ids):
     """One event of the record; True when the venue publishes its book."""
     v = venue[0]
-    kind, side, size = event["kind"], event["side"], event["size"]
+    # Whole 64-bit numbers from here on: every narrower type would be one more compile of all that is called.
+    kind, side, size = np.int64(event["kind"]), np.int64(event["side"]), np.int64(event["size"])
     levels = book[0]["level"].shape[0] // 2
-    index = event["price"] - book[0]["base"]
-    index = max(0, min(levels - 1, index))
+    index = np.int64(max(0, min(levels - 1, event["price"] - book[0]["base"])))
     if kind == LIMIT:
-        _limit(book, venue, tape, side, index, size, event["ref"], ids)
+        _limit(book, venue, tape, side, index, size, np.int64(event["ref"]), ids)
     elif kind == TAKE or kind == MARKET:
         if v["phase"] == CONTINUOUS:
-            own = event["price"]
+            own = np.int64(event["price"])
             if kind == MARKET:
-                index, own = levels - 1 if side == BID else 0, NONE
+                index, own = np.int64(levels - 1 if side == BID else 0), np.int64(NONE)
             if v["seats"] > 0:
                 remark(book, venue)
             fills, _, _ = submit(book, tape, CROWD, side, index, size, IOC, STP_OFF)
@@ -113,7 +113,7 @@ def _raise(book, venue, tape, side, index, size):
     x = book[0]["best"][other]
     crossed = False
     while (x <= index and x < levels) if side == BID else (x >= index and x >= 0):
-        thin(book, other, x, crowd_lots(book, other, x), 0.0, v["cancel_model"], v["power"])
+        thin(book, other, x, np.int64(crowd_lots(book, other, x)), np.float32(0.0), v["cancel_model"], v["power"])
         queue = book[0]["level"][x if other == BID else levels + x]
         crossed = crossed or queue["size"] > 0
         x = next_level(book, other, x + 1 if other == ASK else x - 1)
@@ -180,7 +180,7 @@ def _meet(book, venue, tape, shot, u):
             for level in range(shown):
                 if prices[level] == x + base:
                     want = _less_owed(venue, sizes[level], x if side == BID else levels + x)
-            excess = crowd_lots(book, side, x) - want
+            excess = np.int64(crowd_lots(book, side, x) - want)
             if excess > 0:
                 v["moved"] += thin(book, side, x, excess, u, v["cancel_model"], v["power"])
             if want == 0:
@@ -189,10 +189,10 @@ def _meet(book, venue, tape, shot, u):
     for side in range(2):
         prices, sizes, shown, _ = _shown(shot, side)
         for level in range(shown):
-            x = prices[level] - base
+            x = np.int64(prices[level] - base)
             if 0 <= x < levels:
                 want = _less_owed(venue, sizes[level], x if side == BID else levels + x)
-                short = want - crowd_lots(book, side, x)
+                short = np.int64(want - crowd_lots(book, side, x))
                 if short > 0:
                     v["moved"] += short
                     _raise(book, venue, tape, side, x, short)

@@ -36,7 +36,7 @@ def send_quotes(book, venue, seat):
         work = s["work"][row]
         if work["state"] == FREE or work["state"] == LEAVING:
             continue
-        side, keep = work["side"], np.int64(0)
+        side, keep = np.int64(work["side"]), np.int64(0)
         for level in range(QUOTE_LEVELS):
             if s["target"][side, level, 0] == work["price"] and need[side, level] > 0 and keep == 0:
                 keep = min(need[side, level], np.int64(work["left"]))
@@ -51,10 +51,10 @@ def send_quotes(book, venue, seat):
     for level in range(QUOTE_LEVELS):
         for side in range(2):
             if need[side, level] > 0:
-                _order(venue, seat, side, s["target"][side, level, 0], need[side, level], DAY)
+                _order(venue, seat, side, np.int64(s["target"][side, level, 0]), need[side, level], DAY)
     if s["take"] != 0:
         side = BID if s["take"] > 0 else ASK
-        _order(venue, seat, side, _protected(book, venue, side), abs(s["take"]), IOC)
+        _order(venue, seat, side, _protected(book, venue, side), np.int64(abs(s["take"])), IOC)
 
 
 @kernel

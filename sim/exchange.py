@@ -37,7 +37,7 @@ from lobarena.sim.types import (
 def remark(book, venue):
     """Mark the market at the crowd's own best prices, so that no seat can move its mark by quoting."""
     best, levels, base = book[0]["best"], book[0]["level"].shape[0] // 2, book[0]["base"]
-    bid, ask = best[BID], best[ASK]
+    bid, ask = np.int64(best[BID]), np.int64(best[ASK])
     while bid >= 0 and crowd_lots(book, BID, bid) == 0:
         bid = next_level(book, BID, bid - 1)
     while ask < levels and crowd_lots(book, ASK, ask) == 0:
@@ -89,6 +89,7 @@ def enter(book, venue, tape, seat, work, side, price, size, kind):
     order_id = np.int64(NONE)
     filled = 0
     if code == ACCEPTED:
+        s["ordered"] += size
         remark(book, venue)
         index = price - book[0]["base"]
         if v["phase"] == CALL:
@@ -115,12 +116,12 @@ def record(book, venue, tape, fills, price, reason, work):
     lots = 0
     for row in range(fills):
         fill = tape[row]
-        size, at, side = fill["size"], fill["price"], fill["side"]
+        size, at, side = np.int64(fill["size"]), np.int64(fill["price"]), np.int64(fill["side"])
         lots += size
         v["volume"] += size
         v["turnover"] += np.int64(at) * size
         v["last"] = at
-        maker, taker = fill["maker_owner"], fill["taker_owner"]
+        maker, taker = np.int64(fill["maker_owner"]), np.int64(fill["taker_owner"])
         if maker == CROWD and taker == CROWD:
             continue
         fill["mid2"] = v["mid2"]
@@ -204,7 +205,7 @@ def withdraw(book, venue, seat, work):
         return False
     remove(book, slot)
     row["id"] = NONE
-    _report(venue, seat, work, 0, row["price"], 1, ACCEPTED, 0.0)
+    _report(venue, seat, work, 0, np.int64(row["price"]), 1, ACCEPTED, 0.0)
     return True
 
 
@@ -221,11 +222,11 @@ def close_out(book, venue, tape, seat):
     v = venue[0]
     s = v["seat"][seat]
     withdraw_all(book, venue, seat)
-    lots = s["position"]
+    lots = np.int64(s["position"])
     if lots == 0 or v["phase"] != CONTINUOUS:
         return
     side = ASK if lots > 0 else BID
-    price = v["lower"] if side == ASK else v["upper"]
+    price = np.int64(v["lower"] if side == ASK else v["upper"])
     remark(book, venue)
     fills, _, _ = submit(book, tape, seat, side, price - book[0]["base"], abs(lots), IOC, STP_OFF)
     record(book, venue, tape, fills, price, LIQUIDATION, NONE)

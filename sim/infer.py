@@ -102,7 +102,7 @@ def _chunks(
 @kernel
 def _infer(snapshots, since, row, base, crowd, state, events, moments, places):
     """Events for the snapshots from `row` on until `events` may not hold another: (events made, next row)."""
-    made = 0
+    made = np.int64(0)
     while row < snapshots.shape[0]:
         before = made
         made = _interval(snapshots, row, base, crowd, state, events, made, places)
@@ -119,7 +119,7 @@ def _interval(snapshots, row, base, crowd, state, events, made, places):
     shot = snapshots[row]
     levels = crowd.shape[1]
     s = state[0]
-    lots = shot["volume"] - s["volume"]
+    lots = np.int64(shot["volume"] - s["volume"])
     known = shot["turnover"] != UNKNOWN and s["turnover"] != UNKNOWN
     turnover = shot["turnover"] - s["turnover"] - lots * base if known else np.int64(0)  # in level indices
     # The most this interval can need: every price that holds lots now leaves, every new one comes, twice.

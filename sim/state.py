@@ -110,6 +110,7 @@ SEAT = np.dtype(
         ("draw", "i4"),  # next latency factor
         # counters
         ("orders", "i4"),
+        ("ordered", "i8"),  # lots of the orders that the venue accepted
         ("cancels", "i4"),
         ("messages", "i4"),
         ("refused", "i4", (16,)),  # by reason code

@@ -1,0 +1,165 @@
+"""The programme of a tournament: which days are fitted on, which episodes are played, who sits where.
+
+Train and test are split by time with an embargo: the first days of a contract are for fitting only; of a contract
+with a single day, its first part is. Every agent sees the same fitted numbers and the same market.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from lobarena.agents.table import AGENTS, parse
+from lobarena.benchmarks.config import Config, ConfigError
+from lobarena.benchmarks.match import Episode
+from lobarena.data.catalogue import DayFile, days, read_day
+from lobarena.data.recording import Recording
+from lobarena.data.schema import TRADING
+from lobarena.data.sessions import session_times, weekday_before
+
+LEAST_ROWS = 120  # snapshots; a window with fewer (a minute of the feed) is not played
+_END_NS = 1_000_000_000  # an episode closes its positions this long before its session ends
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One contract of the programme: what is fitted on, what is played."""
+
+    symbol: str
+    train: tuple[DayFile, ...]
+    cut: int  # ns UTC: of a single day, what is before is fitted on; 0 when whole days are
+    test: tuple[DayFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One episode to play and the labels in its seats, in seat order."""
+
+    episode: Episode
+    day: DayFile
+    labels: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Unique within a run and the same in every run of one config."""
+        e = self.episode
+        return f"{e.number}-{e.track}-{e.contract}-{e.day}-{e.segment}-{e.rotation}-{'+'.join(self.labels)}"
+
+
+def entries(config: Config) -> dict[str, tuple[str, dict[str, object]]]:
+    """Label -> (name, parameters) of the agents; ConfigError names the nearest known agent or parameter."""
+    found = {}
+    for spec in config.agents:
+        try:
+            found[spec] = parse(spec)
+        except ValueError as error:
+            raise ConfigError(f"agents: {error}") from error
+    return found
+
+
+def fields(config: Config, root: Path) -> list[Field]:
+    """The contracts of a catalogue that the config asks for, each split into fitting and playing."""
+    every = days(root)
+    symbols = sorted({day.symbol for day in every})
+    wanted = [name.upper() for name in config.contracts] or symbols
+    for name in wanted:
+        if name not in symbols:
+            raise ConfigError(f"no contract {name!r} in {root}; it holds {', '.join(symbols) or 'nothing'}")
+    chosen = []
+    for symbol in wanted:
+        mine = [day for day in every if day.symbol == symbol and (not config.days or _day(day.trading_day) in config.days)]
+        if not mine:
+            raise ConfigError(f"no day of {symbol} in {root} is among days = {', '.join(config.days)}")
+        count = min(config.train_days, len(mine) - 1)
+        if count > 0 or config.train_days == 0:
+            chosen.append(Field(symbol, tuple(mine[:count]), 0, tuple(mine[count:])))
+        else:
+            times = read_day(mine[0]).snapshots["time"]
+            cut = int(times[0] + config.train_share * (times[-1] - times[0]))
+            chosen.append(Field(symbol, (mine[0],), cut, (mine[0],)))
+    return chosen
+
+
+def units(config: Config, programme: Sequence[Field]) -> list[Unit]:
+    """Every episode of every track, in the order of the results."""
+    labels = tuple(config.agents)
+    found: list[Unit] = []
+
+    def add(track: str, day: DayFile, segment: int, rotation: int, span: tuple[int, int], seated: tuple[str, ...]) -> None:
+        number = int(_day(day.trading_day))
+        place = Episode(len(found), track, day.exchange, day.symbol, number, segment, rotation, *span)
+        found.append(Unit(place, day, seated))
+
+    for track in config.tracks:
+        for contract in programme:
+            for day in contract.test:
+                for segment, span in enumerate(_windows(config, contract, day)):
+                    if track == "solo":
+                        for label in labels:
+                            add(track, day, segment, 0, span, (label,))
+                    else:
+                        for rotation in range(min(config.rotations, len(labels))):
+                            shift = rotation * len(labels) // min(config.rotations, len(labels))
+                            add(track, day, segment, rotation, span, labels[shift:] + labels[:shift])
+    if not found:
+        raise ConfigError("no episode to play: every window has too few snapshots; choose other days or contracts")
+    return found
+
+
+def training(contract: Field) -> list[Recording]:
+    """What a contract's agents may be fitted on."""
+    found = []
+    for day in contract.train:
+        recording = read_day(day)
+        if contract.cut:
+            recording = clip(recording, contract.cut)
+        found.append(recording)
+    return found
+
+
+def clip(recording: Recording, before: int) -> Recording:
+    """The rows of a day before a moment (ns UTC)."""
+    shots = recording.snapshots[recording.snapshots["time"] < before]
+    quarantine = type(recording.quarantine)(recording.quarantine.rows[:0])
+    return Recording(
+        recording.contract, recording.symbol, recording.exchange, recording.trading_day, shots, quarantine, [], "", len(shots)
+    )
+
+
+def _windows(config: Config, contract: Field, day: DayFile) -> list[tuple[int, int]]:
+    """Episodes of a day, ns UTC: equal parts of what is played of each session, spread over the day."""
+    recording = read_day(day)
+    times = recording.snapshots["time"][recording.snapshots["kind"] == TRADING]
+    if not len(times):
+        return []
+    earliest = contract.cut + int(config.embargo_s * 1e9) if contract.cut else 0
+    length = int(config.episode_minutes * 60e9)
+    found = []
+    sessions = session_times(recording.contract, recording.trading_day, weekday_before(recording.trading_day))
+    for start, end in sessions.tolist():
+        first = max(start, int(times[0]), earliest)
+        last = min(end, int(times[-1])) - _END_NS
+        parts = max(1, round((last - first) / length))
+        for part in range(parts if last > first else 0):
+            opens, closes = first + part * (last - first) // parts, first + (part + 1) * (last - first) // parts
+            if np.count_nonzero((times >= opens) & (times < closes)) >= LEAST_ROWS:
+                found.append((opens, closes))
+    if config.episodes_per_day and len(found) > config.episodes_per_day:
+        keep = (np.arange(config.episodes_per_day) + 0.5) * len(found) / config.episodes_per_day
+        found = [found[int(i)] for i in keep]
+    return found
+
+
+def _day(day: date) -> str:
+    return f"{day:%Y%m%d}"
+
+
+def describe_agents(config: Config) -> list[dict[str, object]]:
+    """Rows for the manifest."""
+    return [
+        {"name": label, "class": AGENTS.get(name, name), "parameters": json.loads(json.dumps(parameters))}
+        for label, (name, parameters) in entries(config).items()
+    ]

@@ -1,0 +1,244 @@
+"""A tournament: every episode of the programme played once, in processes, into a results folder that can be resumed."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lobarena.benchmarks.config import Config, ConfigError
+from lobarena.benchmarks.match import Entry, Terms, play
+from lobarena.benchmarks.programme import Field, Unit, describe_agents, entries, fields, training, units
+from lobarena.benchmarks.results import ResultsError, ResultWriter, new_manifest, read
+from lobarena.benchmarks.thinking import Charge, lognormal
+from lobarena.data.catalogue import DayFile, read_day
+from lobarena.sim.feed import Feed, snapshot_feed
+from lobarena.sim.market import Latency, Market, Rules, Seat
+from lobarena.sim.random import generator
+from lobarena.sim.types import MAX_SEATS
+
+Progress = Callable[[int, int, str], None]
+Recorded = dict[tuple[Any, ...], np.ndarray]
+
+
+class WorkerDied(RuntimeError):
+    """A process ended by itself while it played an episode."""
+
+
+def run(
+    config: Config,
+    out: Path | str,
+    *,
+    processes: int = 2,
+    overwrite: bool = False,
+    on_progress: Progress | None = None,
+) -> Path:
+    """Play what is not yet in the folder `out` and finish it; the folder.
+
+    on_progress : called with (episodes done, episodes in all, what was just done)
+    ConfigError, DataError and ResultsError say what to change. Ctrl-C leaves a valid partial folder; the same call
+    goes on from there.
+    """
+    out = Path(out)
+    root = data_root(config)
+    programme = fields(config, root)
+    everything = units(config, programme)
+    seats = max(len(unit.labels) for unit in everything)
+    if seats > MAX_SEATS:
+        raise ConfigError(f"{seats} agents in one book; at most {MAX_SEATS}, or leave the arena out of tracks")
+    recorded = _recorded(config)
+    manifest = new_manifest(config.model_dump(mode="json"), config.seed, _data_rows(programme), describe_agents(config))
+    writer = ResultWriter(out, manifest, overwrite=overwrite)
+    done = writer.done()
+    left = [unit for unit in everything if unit.name not in done]
+    count = len(everything) - len(left)
+    if on_progress:
+        on_progress(count, len(everything), "")
+    fitted = _fit(programme) if left else {}
+    jobs = [_Job(config, unit, fitted[unit.day.symbol], _thinking(config, unit, recorded)) for unit in left]
+    for job, rows in _play_all(jobs, processes):
+        writer.write(job.unit.name, **rows)
+        count += 1
+        if on_progress:
+            episode = job.unit.episode
+            on_progress(count, len(everything), f"{episode.track} {episode.contract} {episode.day}")
+    writer.finish()
+    return out
+
+
+def data_root(config: Config) -> Path:
+    """The catalogue that the config plays on; the embedded days are made on first use."""
+    if config.data == "synthetic":
+        from lobarena.sim.synthetic import embedded_root
+
+        return embedded_root(config.seed)
+    root = Path(config.data)
+    if not root.is_dir():
+        raise ConfigError(f'data is {config.data!r}: no such folder; give a catalogue made by `lobarena data import`, or "synthetic"')
+    return root
+
+
+class _Job:
+    """An episode with all that it needs, small enough to be sent to another process."""
+
+    def __init__(self, config: Config, unit: Unit, fitted: dict[str, float], charges: dict[str, Charge]) -> None:
+        self.config, self.unit, self.fitted, self.charges = config, unit, fitted, charges
+
+
+def _play_all(jobs: Sequence[_Job], processes: int) -> Iterator[tuple[_Job, dict[str, Any]]]:
+    if processes <= 1:
+        for job in jobs:
+            yield job, _play(job)
+        return
+    left = list(jobs)
+    deaths: dict[str, int] = {}
+    alone = False  # after a death, one at a time, to learn whose it was
+    while left:
+        pool = ProcessPoolExecutor(1 if alone else processes, get_context("spawn"), _ignore_interrupts)
+        waiting: dict[Future[dict[str, Any]], _Job] = {}
+        queue = iter(left)
+        try:
+            while True:
+                for job in queue:
+                    waiting[pool.submit(_play, job)] = job
+                    if len(waiting) >= (1 if alone else 2 * processes):
+                        break
+                if not waiting:
+                    break
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    job = waiting[future]
+                    rows = future.result()
+                    del waiting[future]
+                    left.remove(job)
+                    yield job, rows
+        except BrokenProcessPool as error:
+            if alone:
+                job = next(iter(waiting.values()))
+                deaths[job.unit.name] = deaths.get(job.unit.name, 0) + 1
+                if deaths[job.unit.name] > 1:
+                    labels = ", ".join(job.unit.labels)
+                    raise WorkerDied(
+                        f"the process that played {job.unit.name} died twice ({labels}); out of memory, or an agent "
+                        "crashed the interpreter. Leave the agent out, or give it more memory; finished episodes are kept"
+                    ) from error
+            alone = True
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _play(job: _Job) -> dict[str, Any]:
+    config, unit = job.config, job.unit
+    table = entries(config)
+    seated = [Entry(label, *table[label], job.charges[label]) for label in unit.labels]
+    latency = Latency(
+        int(config.feed_ms * 1e6), int(config.order_ms * 1e6), int(config.report_ms * 1e6), config.network_spread
+    )
+    seat = Seat(
+        latency=latency,
+        every_ns=int(config.every_ms * 1e6),
+        position_limit=config.position_limit,
+        largest=config.largest_order,
+        message_limit=config.message_limit,
+        capital=config.capital,
+    )
+    terms = Terms(config.seed, seat, config.order_size, config.deadline_ms / 1e3, config.deadlines, job.fitted)
+    return play(_market(unit.day, config), unit.episode, seated, terms)
+
+
+@lru_cache(maxsize=2)
+def _market(day: DayFile, config: Config) -> Market:
+    rules = Rules(
+        config.cancel_model, config.power, config.impact, config.half_life_s, config.protection, config.curve_ms
+    )
+    return Market(_feed(day, config.seed), rules)
+
+
+def _feed(day: DayFile, seed: int) -> Feed:
+    return snapshot_feed(read_day(day), seed)
+
+
+def _fit(programme: Sequence[Field]) -> dict[str, dict[str, float]]:
+    """What each contract's agents are told of its past."""
+    from lobarena.agents.calibration import fit
+
+    return {
+        contract.symbol: fit([snapshot_feed(recording) for recording in training(contract)]) if contract.train else {}
+        for contract in programme
+    }
+
+
+def _thinking(config: Config, unit: Unit, recorded: Recorded) -> dict[str, Charge]:
+    """How the thinking time of each agent of an episode is charged."""
+    median = round(config.decision_us * 1e3)
+    charges = {}
+    for label in unit.labels:
+        e = unit.episode
+        draws = None
+        if config.decision_latency == "distribution":
+            rng = generator(config.seed, "thinking", label, e.contract, e.day, e.segment)
+            draws = lognormal(median, config.decision_spread, rng)
+        elif config.decision_latency == "recorded":
+            key = (e.track, e.contract, e.day, e.segment, e.rotation, label)
+            if key not in recorded:
+                raise ConfigError(
+                    f"{config.recorded_from} has no decisions of {label} in {e.track} {e.contract} {e.day} "
+                    f"segment {e.segment} rotation {e.rotation}; replay with the settings of that run"
+                )
+            draws = recorded[key]
+        charges[label] = Charge(config.decision_latency, median, draws)
+    return charges
+
+
+def _recorded(config: Config) -> Recorded:
+    """Latencies of an earlier run, ns, by the episode and agent that they belong to."""
+    if config.decision_latency != "recorded":
+        return {}
+    try:
+        results = read(config.recorded_from)
+    except ResultsError as error:
+        raise ConfigError(f"recorded_from: {error}") from error
+    names = ("track", "contract", "day", "segment", "rotation", "agent")
+    seats = results.episodes.select(["episode", "seat", *names]).to_pylist()
+    keys = {(row["episode"], row["seat"]): tuple(row[name] for name in names) for row in seats}
+    table = results.decisions
+    episode, seat = table.column("episode").to_numpy(), table.column("seat").to_numpy()
+    latency = table.column("latency").to_numpy()
+    change = np.flatnonzero((np.diff(episode) != 0) | (np.diff(seat) != 0)) + 1
+    found = {}
+    for begin, end in zip([0, *change], [*change, len(latency)], strict=True):
+        if end > begin:
+            found[keys[(int(episode[begin]), int(seat[begin]))]] = latency[begin:end]
+    return found
+
+
+def _data_rows(programme: Sequence[Field]) -> list[dict[str, Any]]:
+    rows = []
+    for contract in programme:
+        for day in dict.fromkeys((*contract.train, *contract.test)):
+            use = "fit and play" if day in contract.train and day in contract.test else "fit"
+            rows.append(
+                {
+                    "exchange": day.exchange,
+                    "contract": day.symbol,
+                    "day": int(f"{day.trading_day:%Y%m%d}"),
+                    "rows": len(read_day(day).snapshots),
+                    "digest": day.digest,
+                    "use": use if day in contract.train else "play",
+                }
+            )
+    return rows
+
+
+def default_processes() -> int:
+    """Cores that may be used."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
