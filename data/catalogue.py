@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lobarena.data.contracts import contract_from
+from lobarena.data.join import join
 from lobarena.data.recording import DataError, Finding, Quarantine, Recording
 from lobarena.data.schema import SCHEMA_VERSION, SNAPSHOT, from_arrow, to_arrow
 
@@ -67,7 +68,8 @@ def digest_of(recording: Recording) -> str:
 def write(root: str | Path, recording: Recording, overwrite: bool = False) -> Path:
     """Store one day, whole or not at all; the path of its file.
 
-    DataError when another content of this day is there already (unless `overwrite`) or the disk is full.
+    A piece of a day that is there already (another file's session of it) is joined to it; the same piece again
+    changes nothing. DataError when the two overlap in time (unless `overwrite`) or the disk is full.
     """
     day = f"{recording.trading_day:%Y%m%d}"
     place = DayFile(
@@ -76,9 +78,21 @@ def write(root: str | Path, recording: Recording, overwrite: bool = False) -> Pa
         recording.symbol,
         recording.trading_day,
     )
+    pieces = {recording.source: digest_of(recording)}
+    if place.path.exists() and not overwrite:
+        there = place.about
+        known = dict(there["pieces"])
+        if there["digest"] == pieces[recording.source] or known.get(recording.source) == pieces[recording.source]:
+            return place.path
+        if recording.source in known:
+            raise DataError(
+                f"{place.path} holds this day already, from another {recording.source}; pass overwrite=True to replace"
+            )
+        recording, pieces = join(read_day(place), recording), known | pieces
     about = {
         "schema_version": SCHEMA_VERSION,
         "digest": digest_of(recording),
+        "pieces": pieces,
         "contract": recording.contract.to_dict(),
         "symbol": recording.symbol,
         "exchange": recording.exchange,
@@ -89,10 +103,6 @@ def write(root: str | Path, recording: Recording, overwrite: bool = False) -> Pa
         "rows_in": recording.rows_in,
         "quarantined": len(recording.quarantine.rows),
     }
-    if place.path.exists() and not overwrite and place.digest != about["digest"]:
-        raise DataError(
-            f"{place.path} holds this day already, from {place.about['source']}; pass overwrite=True to replace"
-        )
     try:
         place.path.parent.mkdir(parents=True, exist_ok=True)
         if len(recording.quarantine.rows):
