@@ -5,15 +5,11 @@ Commands import what they need when they run, so that help and version answer at
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from lobarena import __version__, cli_data, cli_tournament
-from lobarena.terminal import STDOUT, console, remark, table, write_json
-
-FAILED, WRONG, INTERRUPTED = 1, 2, 130  # exit codes
+from lobarena import __version__, cli_data, cli_report, cli_tournament
+from lobarena.terminal import STDOUT, WRONG, Json, console, remark, table, write_json
 
 app = typer.Typer(
     name="lobarena",
@@ -24,13 +20,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command(epilog=cli_tournament.EXAMPLE)(cli_tournament.tournament)
+app.command(epilog=cli_report.EXAMPLE)(cli_report.report)
 app.add_typer(cli_data.app, name="data")
-app.command(
-    epilog="Examples: lobarena tournament --agents foic,glft --episode-minutes 5 | "
-    "lobarena tournament --data catalogue --contracts RB1901 --decision-latency measured"
-)(cli_tournament.tournament)
-
-Json = Annotated[str | None, typer.Option("--json", metavar="FILE", help='Write the numbers too; "-" is stdout.')]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,29 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _explains_itself(error: Exception) -> bool:
     from lobarena.benchmarks.config import ConfigError
     from lobarena.benchmarks.manifest import ResultsError
-    from lobarena.benchmarks.tournament import WorkerDied
     from lobarena.data.recording import DataError
 
-    return isinstance(error, ConfigError | DataError | ResultsError | WorkerDied | OSError)
-
-
-@app.command(epilog="Example: lobarena report results/tournament-1a2b3c4d --json -")
-def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Results folder, finished or not.")],
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="The page; RUN/report.html if not given.")] = None,
-    episode: Annotated[int | None, typer.Option(help="Draw the quotes of this episode; the liveliest if none.")] = None,
-    json: Json = None,
-    open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
-) -> None:
-    """Report a results folder in the terminal and as one HTML file; nothing is rerun."""
-    show_report(run, html or run / "report.html", episode=episode, json=json)
-    if open_:
-        typer.launch((html or run / "report.html").resolve().as_uri())
+    return isinstance(error, ConfigError | DataError | ResultsError | OSError)
 
 
 @app.command(epilog="Example: lobarena agents --json agents.json")
 def agents(json: Json = None) -> None:
-    """List the agents that can be named in --agents, with their parameters and defaults."""
+    """List the agents that --agents may name, with their parameters and defaults."""
     from lobarena.agents.table import describe
 
     rows = [
@@ -83,7 +60,7 @@ def agents(json: Json = None) -> None:
         table("agents", {"name": "name", "about": "what it is", "parameters": "parameters"}, shown)
 
 
-@app.command()
+@app.command(epilog="Example: lobarena version")
 def version() -> None:
     """Print the version."""
     console().print(f"lobarena {__version__}")

@@ -5,14 +5,18 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
 Advance = Callable[[int, int, str], None]
 
+FAILED, WRONG, INTERRUPTED = 1, 2, 130  # exit codes: a check failed; wrong use, settings or data; Ctrl-C
+
 STDOUT = "-"  # the FILE of --json that means standard output
+Json = Annotated[str | None, typer.Option("--json", metavar="FILE", help='Write the numbers here; "-" is stdout.')]
 _WIDE = 160  # columns of a table that goes to a file or a pipe
 
 
@@ -35,13 +39,15 @@ def plain(text: str) -> str:
 
 
 def table(title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], *, stderr: bool = False) -> None:
-    """Print rows under the headings of `columns` (key -> heading); whole numbers with separators, to the right."""
+    """Print rows, if any, under the headings of `columns` (key -> heading); whole numbers to the right."""
     from rich.table import Table
 
+    if not rows:
+        return
     shown = Table(title=Text(plain(title)), title_justify="left")
     for key, heading in columns.items():
         numeric = all(isinstance(row[key], int) for row in rows)
-        shown.add_column(heading, justify="right" if numeric and rows else "left", overflow="fold")
+        shown.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         cells = (row[key] for key in columns)
         shown.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else plain(str(cell))) for cell in cells))
@@ -63,7 +69,14 @@ def progress(waiting: str) -> Iterator[Advance]:
 
     waiting : what is said until the first call
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -73,7 +86,8 @@ def progress(waiting: str) -> Iterator[Advance]:
         TextColumn("left", markup=False),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+    where = console(stderr=True)
+    with Progress(*columns, console=where, transient=True, disable=not where.is_terminal) as bar:
         task = bar.add_task(waiting, total=None)
         begun = False
 

@@ -5,10 +5,9 @@ import numpy as np
 from lobarena.data.schema import ASK, BID, CONTINUOUS
 from lobarena.sim._jit import kernel
 from lobarena.sim.account import equity, margin_of
-from lobarena.sim.book import amend
 from lobarena.sim.crowd import apply
 from lobarena.sim.desk import send_quotes
-from lobarena.sim.exchange import close_out, enter, hear, remark, withdraw, withdraw_all
+from lobarena.sim.exchange import close_out, enter, hear, remark, shrink, withdraw, withdraw_all
 from lobarena.sim.flight import READ, post, take
 from lobarena.sim.observe import publish
 from lobarena.sim.state import (
@@ -165,7 +164,7 @@ def _deliver(book, venue, tape):
         if s["work"][row]["turn"] == message["turn"] and not withdraw(book, venue, seat, row):
             s["refused"][UNKNOWN_ORDER] += 1
     elif kind == AMEND:
-        if s["work"][row]["turn"] == message["turn"] and not amend(book, s["work"][row]["id"], np.int64(message["size"])):
+        if s["work"][row]["turn"] == message["turn"] and not shrink(book, venue, seat, row, np.int64(message["size"])):
             s["refused"][UNKNOWN_ORDER] += 1
     elif s["state"] == OUT:
         return 0

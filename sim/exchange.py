@@ -6,7 +6,7 @@ from lobarena.data.schema import ASK, BID, CALL, CONTINUOUS
 from lobarena.sim._jit import kernel
 from lobarena.sim.account import equity, margin_of, settle
 from lobarena.sim.bits import next_level
-from lobarena.sim.book import find, remove, rest, submit
+from lobarena.sim.book import amend, find, remove, rest, submit
 from lobarena.sim.flight import DRAFT, delay, post
 from lobarena.sim.queue import crowd_lots
 from lobarena.sim.state import FREE, LIVE, REPORT, SENT
@@ -87,7 +87,7 @@ def enter(book, venue, tape, seat, work, side, price, size, kind):
     s = v["seat"][seat]
     code = refusal(book, venue, seat, side, price, size, kind)
     order_id = np.int64(NONE)
-    filled = 0
+    filled = np.int64(0)
     if code == ACCEPTED:
         s["ordered"] += size
         remark(book, venue)
@@ -101,9 +101,8 @@ def enter(book, venue, tape, seat, work, side, price, size, kind):
         s["refused"][code] += 1
     row = s["work"][work]
     row["id"] = order_id
-    gone = order_id == NONE
-    if gone or filled == 0:  # a report that is no fill: accepted, refused, or the end of what was left
-        _report(venue, seat, work, 0, price, 1 if gone else 0, code, 0.0)
+    left = size - filled if order_id != NONE else 0
+    _report(venue, seat, work, 0, price, left, code, 0.0)
 
 
 @kernel
@@ -135,20 +134,17 @@ def record(book, venue, tape, fills, price, reason, work):
             paid = settle(venue, maker, -signed, at)
             fees = (paid, fees[1])
             held = _row_of(venue, maker, fill["maker"])
-            gone = find(book, fill["maker"]) == NONE
             if held != NONE:
-                if gone:
-                    v["seat"][maker]["work"][held]["id"] = NONE
-                _report(venue, maker, held, -signed, at, 1 if gone else 0, ACCEPTED, paid)
+                left = _left(book, venue, maker, held)
+                _report(venue, maker, held, -signed, at, left, ACCEPTED, paid)
         if taker != CROWD:
             paid = settle(venue, taker, signed, at)
             fees = (fees[0], paid)
-            held = work if reason != AUCTION_FILL else _row_of(venue, taker, fill["taker"])
-            if held != NONE:
-                over = reason == AUCTION_FILL and find(book, fill["taker"]) == NONE
-                if over:
-                    v["seat"][taker]["work"][held]["id"] = NONE
-                _report(venue, taker, held, signed, at, 1 if over else 0, ACCEPTED, paid)
+            if reason == AUCTION_FILL:
+                held = _row_of(venue, taker, fill["taker"])
+                _report(venue, taker, held, signed, at, _left(book, venue, taker, held), ACCEPTED, paid)
+            elif work != NONE:  # what is left of the order is told when all its fills are
+                _report(venue, taker, work, signed, at, NONE, ACCEPTED, paid)
         if maker == CROWD:
             _owe(venue, book, 1 - side, at, size)
             v["crowd_cash"] += np.int64(at) * signed
@@ -186,12 +182,23 @@ def _row_of(venue, seat, order_id):
 
 
 @kernel
-def _report(venue, seat, work, lots, price, gone, code, fee):
-    """Tell a seat what became of its order; reports keep their order."""
+def _left(book, venue, seat, work):
+    """Lots left of a seat's resting order; 0 when it is gone, which frees its row at the venue."""
+    row = venue[0]["seat"][seat]["work"][work]
+    slot = find(book, row["id"])
+    if slot == NONE:
+        row["id"] = NONE
+        return np.int64(0)
+    return np.int64(book[0]["orders"][slot]["qty"])
+
+
+@kernel
+def _report(venue, seat, work, lots, price, left, code, fee):
+    """Tell a seat what became of its order: lots filled and lots left (-1 untold); reports keep their order."""
     s = venue[0]["seat"][seat]
     draft = venue[0]["heap"][DRAFT]
     draft["work"], draft["turn"], draft["size"], draft["price"] = work, s["work"][work]["turn"], lots, price
-    draft["type"], draft["code"], draft["fee"], draft["mid2"] = gone, code, fee, venue[0]["mid2"]
+    draft["left"], draft["code"], draft["fee"] = left, code, fee
     s["answered"] = max(s["answered"], venue[0]["now"] + delay(venue, seat, s["report_ns"]))
     post(venue, s["answered"], REPORT, seat)
 
@@ -205,7 +212,21 @@ def withdraw(book, venue, seat, work):
         return False
     remove(book, slot)
     row["id"] = NONE
-    _report(venue, seat, work, 0, np.int64(row["price"]), 1, ACCEPTED, 0.0)
+    _report(venue, seat, work, 0, np.int64(row["price"]), 0, ACCEPTED, 0.0)
+    return True
+
+
+@kernel
+def shrink(book, venue, seat, work, size):
+    """Reduce a working order of a seat to `size` lots, keeping its place, and report it; False when it was not there.
+
+    An order that fills have made smaller already stays as it is.
+    """
+    row = venue[0]["seat"][seat]["work"][work]
+    if row["id"] == NONE or find(book, row["id"]) == NONE:
+        return False
+    amend(book, row["id"], size)
+    _report(venue, seat, work, 0, np.int64(row["price"]), _left(book, venue, seat, work), ACCEPTED, 0.0)
     return True
 
 
@@ -255,10 +276,9 @@ def hear(venue, message):
     if message["work"] != NONE:
         row = s["work"][message["work"]]
         if row["turn"] == message["turn"]:
-            row["left"] -= abs(lots)
-            if message["type"] == 1:
+            row["left"] = message["left"] if message["left"] != NONE else row["left"] - abs(lots)
+            if message["left"] == 0:
                 row["state"] = FREE
-                row["left"] = 0
             elif row["state"] == SENT:
                 row["state"] = LIVE
     return lots != 0

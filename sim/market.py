@@ -36,6 +36,7 @@ from lobarena.sim.types import FILL, MAX_SEATS, NONE, OBSERVATION, QUOTE_LEVELS,
 CANCEL_MODELS = {"back": BACK, "pro rata": PRO_RATA, "power": POWER, "front": FRONT}
 IMPACT_RULES = {"restore": RESTORE, "decay": DECAY, "keep": KEEP}
 _FOREVER = 2**62
+_SLOWEST = 10**10  # ns: the images under way to a seat must fit its ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class Market:
 
         `seed` draws the seats' network latencies.
         """
+        if any(seat.latency.feed > _SLOWEST for seat in seats):
+            raise ValueError("a feed latency is over 10 s; a seat that sees the market so late is not supported")
         if len(seats) > MAX_SEATS:
             raise ValueError(f"{len(seats)} seats asked for, a market has at most {MAX_SEATS}")
         feed, rules, contract = self.feed, self.rules, self.feed.contract

@@ -35,9 +35,9 @@ MESSAGE = np.dtype(
         ("side", "i4"),
         ("price", "i4"),  # ticks
         ("size", "i4"),  # lots; negative in a REPORT of a sale
-        ("type", "i4"),  # order type of a NEW; whether the order is gone in a REPORT
+        ("type", "i4"),  # order type of a NEW
         ("code", "i4"),  # refusal of a REPORT
-        ("mid2", "i4"),
+        ("left", "i4"),  # lots left of the order when a REPORT was made; -1 when it does not say
         ("fee", "f8"),  # currency
     ],
     align=True,

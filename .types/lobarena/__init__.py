@@ -1,0 +1,1 @@
+../../lobarena/__init__.py

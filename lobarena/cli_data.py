@@ -1,0 +1,177 @@
+"""`lobarena data`: recordings of any layout checked, stored in a catalogue, listed, or made up."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lobarena.terminal import FAILED, STDOUT, WRONG, Json, progress, remark, table, write_json
+
+if TYPE_CHECKING:
+    from lobarena.data.recording import Recording
+
+app = typer.Typer(help="Import, check, list and make recorded days.", no_args_is_help=True)
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings: .csv, .csv.gz or .zip of one CSV.")]
+Catalogue = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the stored days.")]
+ContractFile = Annotated[
+    Path | None, typer.Option(metavar="TOML", help="A contract that is not built in; keys: lobarena.data.contracts.")
+]
+ColumnFile = Annotated[
+    Path | None, typer.Option(metavar="TOML", help="Columns of another layout; keys: lobarena.data.columns.")
+]
+Day = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y%m%d"], metavar="YYYYMMDD", help="Trading day, for files that do not say it."),
+]
+
+_DAYS = {"exchange": "exchange", "contract": "contract", "day": "day"}
+_ROWS = {"rows_in": "rows in", "rows": "kept", "removed": "removed", "quarantined": "quarantined", "file": "file"}
+_FINDINGS = {"contract": "contract", "day": "day", "kind": "finding", "count": "rows", "first_row": "first row"}
+_FINDINGS |= {"action": "action", "explanation": "explanation"}
+_STORED = {"rows": "rows", "quarantined": "quarantined", "source": "source"}
+
+
+@app.command("import", epilog="Example: lobarena data import ticks/*.csv.gz --catalogue catalogue")
+def import_(
+    files: Files,
+    catalogue: Catalogue = Path("catalogue"),
+    contract: ContractFile = None,
+    columns: ColumnFile = None,
+    day: Day = None,
+    split: Annotated[bool, typer.Option("--split/--no-split", help="Files of several days become several.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse what is not merely noted.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a stored day that has other rows.")] = False,
+    json: Json = None,
+) -> None:
+    """Store recordings in a catalogue, one file a trading day; a file that fails leaves the others alone."""
+    from lobarena.data.catalogue import write
+
+    read = _reader(contract, columns, day, split=split, strict=strict)
+    rows: list[dict[str, Any]] = []
+
+    def store(path: Path) -> None:
+        for recording in read(path):
+            rows.append(_about(path, recording) | {"stored": str(write(catalogue, recording, overwrite))})
+
+    good = _each(files, "importing", store)
+    _show(f"imported into {catalogue}", _DAYS | _ROWS, "days", rows, json)
+    if not good:
+        raise typer.Exit(WRONG)
+
+
+@app.command(epilog="Example: lobarena data check ticks/rb1805_20171113.csv.gz --json findings.json")
+def check(
+    files: Files,
+    contract: ContractFile = None,
+    columns: ColumnFile = None,
+    day: Day = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Repaired rows fail the check as well.")] = False,
+    json: Json = None,
+) -> None:
+    """Tell what is wrong with recordings and what import does about it; exit code 1 when rows must be kept apart."""
+    from lobarena.data.recording import NOTED, QUARANTINED
+
+    read = _reader(contract, columns, day, split=True)
+    days: list[dict[str, Any]] = []
+    findings: list[dict[str, Any]] = []
+
+    def look(path: Path) -> None:
+        for recording in read(path):
+            days.append(_about(path, recording))
+            place = {key: days[-1][key] for key in ("file", "contract", "day")}
+            for found in recording.findings:
+                keys = ("kind", "count", "first_row", "action", "explanation")
+                findings.append(place | {key: getattr(found, key) for key in keys})
+
+    good = _each(files, "checking", look)
+    passed = not any(row["action"] == QUARANTINED or (strict and row["action"] != NOTED) for row in findings)
+    if json:
+        write_json(json, {"passed": good and passed, "days": days, "findings": findings})
+    if json != STDOUT:
+        table("days", _DAYS | _ROWS, days)
+        table("findings", _FINDINGS, findings)
+    if not (good and passed):
+        raise typer.Exit(FAILED if good else WRONG)
+
+
+@app.command("list", epilog="Example: lobarena data list --catalogue catalogue --json -")
+def list_(catalogue: Catalogue = Path("catalogue"), json: Json = None) -> None:
+    """List the days of a catalogue."""
+    from lobarena.data.catalogue import days
+
+    rows: list[dict[str, Any]] = []
+    stored = {file.path: file for file in days(catalogue)}
+
+    def look(path: Path) -> None:
+        file, about = stored[path], stored[path].about
+        row = {"exchange": file.exchange, "contract": file.symbol, "day": file.trading_day.isoformat()}
+        rows.append(row | {key: about[key] for key in (*_STORED, "digest")} | {"file": str(path)})
+
+    good = _each(list(stored), "reading", look)
+    _show(f"catalogue {catalogue}", _DAYS | _STORED, "days", rows, json)
+    if not good:
+        raise typer.Exit(WRONG)
+
+
+def _reader(
+    contract: Path | None, columns: Path | None, day: datetime | None, *, split: bool, strict: bool = False
+) -> Callable[[Path], list["Recording"]]:
+    """`importers.read` with what the options say."""
+    from lobarena.data.contracts import load_contract
+    from lobarena.data.importers import read
+    from lobarena.data.recording import DataError
+
+    try:
+        spec = load_contract(contract) if contract else None
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    trading_day: date | None = day.date() if day else None
+    return lambda path: read(path, contract=spec, columns=columns, day=trading_day, split=split, strict=strict)
+
+
+def _about(path: Path, recording: "Recording") -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "exchange": recording.exchange,
+        "contract": recording.symbol,
+        "day": recording.trading_day.isoformat(),
+        "rows_in": recording.rows_in,
+        "rows": len(recording.snapshots),
+        "removed": sum(found.removed for found in recording.findings),
+        "quarantined": len(recording.quarantine.rows),
+    }
+
+
+def _each(files: Sequence[Path], doing: str, work: Callable[[Path], None]) -> bool:
+    """Do the work for every file behind a bar; what fails is told at the end. Whether all went well."""
+    from lobarena.data.recording import DataError
+
+    failures = []
+    with progress(doing) as advance:
+        advance(0, len(files), doing)
+        for done, path in enumerate(files, 1):
+            try:
+                work(path)
+            except DataError as error:
+                failures.append(_with_options(str(error)))
+            advance(done, len(files), f"{doing} {path.name}")
+    for failure in failures:
+        remark(f"lobarena: {failure}", "red")
+    return not failures
+
+
+def _with_options(message: str) -> str:
+    """The message with the options that stand for the arguments it names."""
+    named = dict.fromkeys(re.findall(r"\b(contract|columns|day|split|overwrite)=", message))
+    return message + (f" (here: {', '.join(f'--{name}' for name in named)})" if named else "")
+
+
+def _show(title: str, columns: dict[str, str], key: str, rows: Sequence[dict[str, Any]], json: str | None) -> None:
+    if json:
+        write_json(json, {key: list(rows)})
+    if json != STDOUT:
+        table(title, columns, rows)
