@@ -81,6 +81,12 @@ def _open(book, venue):
     publish(book, venue)
     for seat in range(1, v["seats"] + 1):
         s = v["seat"][seat]
+        if s["held"] != 0:  # carried from the day before: as if bought from the crowd at the opening mid
+            paid = np.int64(s["held"]) * (v["mid2"] // 2)
+            s["cash"] -= paid
+            s["known_cash"] -= paid
+            v["crowd_cash"] += paid
+            v["crowd_position"] -= s["held"]
         if s["every_ns"] > 0:
             post(venue, v["opens"] + s["feed_ns"] + s["every_ns"], WAKE, seat)
 

@@ -26,7 +26,7 @@ from lobarena.sim._jit import kernel
 from lobarena.sim.auction import uncross
 from lobarena.sim.bits import next_level
 from lobarena.sim.book import cancel, rest, submit
-from lobarena.sim.exchange import record, remark, withdraw_all
+from lobarena.sim.exchange import owe, record, remark, withdraw_all
 from lobarena.sim.queue import crowd_lots, thin
 from lobarena.sim.state import DECAY, RESTORE
 from lobarena.sim.types import AUCTION_FILL, CROSSED, CROWD, DAY, IOC, NONE, QUEUE_REACHED, STP_OFF
@@ -123,9 +123,7 @@ def _raise(book, venue, tape, side, index, size):
         remark(book, venue)
         fills, _, _ = submit(book, tape, CROWD, side, index, size, DAY, STP_OFF)
         lots = record(book, venue, tape, fills, index + book[0]["base"], CROSSED, NONE)
-        owed = v["owed"][index if side == BID else levels + index]
-        owed["lots"] += lots
-        owed["time"] = v["now"]
+        owe(venue, book, side, index + book[0]["base"], lots)
 
 
 @kernel
@@ -183,9 +181,8 @@ def _meet(book, venue, tape, shot, u):
             excess = np.int64(crowd_lots(book, side, x) - want)
             if excess > 0:
                 v["moved"] += thin(book, side, x, excess, u, v["cancel_model"], v["power"])
-            if want == 0:
-                v["owed"][x if side == BID else levels + x]["lots"] = 0.0
             x = behind
+        _forgive(venue, prices, shown, side, edge, base, levels)
     for side in range(2):
         prices, sizes, shown, _ = _shown(shot, side)
         for level in range(shown):
@@ -196,6 +193,25 @@ def _meet(book, venue, tape, shot, u):
                 if short > 0:
                     v["moved"] += short
                     _raise(book, venue, tape, side, x, short)
+
+
+@kernel
+def _forgive(venue, prices, shown, side, edge, base, levels):
+    """Nothing is owed at a level that the record no longer shows."""
+    v = venue[0]
+    span = v["owed_span"][side]
+    low, high = np.int64(levels), np.int64(-1)
+    for x in range(span[0], span[1] + 1):
+        owed = v["owed"][x + side * levels]
+        if owed["lots"] > 0.0:
+            gone = x > edge if side == BID else x < edge
+            for level in range(shown):
+                gone = gone and prices[level] != x + base
+            if gone:
+                owed["lots"] = 0.0
+            else:
+                low, high = min(low, np.int64(x)), max(high, np.int64(x))
+    span[0], span[1] = low, high
 
 
 @kernel

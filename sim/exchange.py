@@ -27,6 +27,7 @@ from lobarena.sim.types import (
     OFF_LIMITS,
     POSITION_LIMIT,
     QUEUE_REACHED,
+    STP_CANCEL_RESTING,
     STP_OFF,
     TOO_LARGE,
     TOOK,
@@ -96,7 +97,9 @@ def enter(book, venue, tape, seat, work, side, price, size, kind):
             order_id = rest(book, seat, side, index, size)
         else:
             fills, order_id, code = submit(book, tape, seat, side, index, size, kind, s["stp"])
-            filled = record(book, venue, tape, fills, price, TOOK, work)
+            filled = record(book, venue, tape, fills, price if kind != IOC else np.int64(NONE), TOOK, work)
+            if s["stp"] == STP_CANCEL_RESTING:
+                _own_gone(book, venue, seat)
     if code != ACCEPTED:
         s["refused"][code] += 1
     row = s["work"][work]
@@ -146,7 +149,7 @@ def record(book, venue, tape, fills, price, reason, work):
             elif work != NONE:  # what is left of the order is told when all its fills are
                 _report(venue, taker, work, signed, at, NONE, ACCEPTED, paid)
         if maker == CROWD:
-            _owe(venue, book, 1 - side, at, size)
+            owe(venue, book, 1 - side, at, size)
             v["crowd_cash"] += np.int64(at) * signed
             v["crowd_position"] -= signed
         if taker == CROWD:
@@ -160,16 +163,20 @@ def record(book, venue, tape, fills, price, reason, work):
         v["fee"][n, 0], v["fee"][n, 1] = fees[0], fees[1]
         v["after"][n, 0], v["after"][n, 1] = v["seat"][maker]["position"], v["seat"][taker]["position"]
         v["fills"] = n + 1
+    for row in range(fills):  # only now: an order may have had several of these fills
+        _forget(book, venue, tape[row]["maker_owner"], tape[row]["maker"])
+        _forget(book, venue, tape[row]["taker_owner"], tape[row]["taker"])
     return lots
 
 
 @kernel
-def _owe(venue, book, side, price, lots):
+def owe(venue, book, side, price, lots):
     """Remember crowd lots that a seat took from a level (price in ticks): the record shows them still."""
-    at = price - book[0]["base"] + (0 if side == BID else book[0]["level"].shape[0] // 2)
-    owed = venue[0]["owed"][at]
+    index = price - book[0]["base"]
+    owed, span = venue[0]["owed"][index + side * (book[0]["level"].shape[0] // 2)], venue[0]["owed_span"][side]
     owed["lots"] += lots
     owed["time"] = venue[0]["now"]
+    span[0], span[1] = min(span[0], index), max(span[1], index)
 
 
 @kernel
@@ -183,13 +190,28 @@ def _row_of(venue, seat, order_id):
 
 @kernel
 def _left(book, venue, seat, work):
-    """Lots left of a seat's resting order; 0 when it is gone, which frees its row at the venue."""
-    row = venue[0]["seat"][seat]["work"][work]
-    slot = find(book, row["id"])
-    if slot == NONE:
-        row["id"] = NONE
-        return np.int64(0)
-    return np.int64(book[0]["orders"][slot]["qty"])
+    """Lots left of a seat's resting order; 0 when it is gone."""
+    slot = find(book, venue[0]["seat"][seat]["work"][work]["id"])
+    return np.int64(book[0]["orders"][slot]["qty"]) if slot != NONE else np.int64(0)
+
+
+@kernel
+def _forget(book, venue, owner, order_id):
+    """The venue lets go of a seat's order that is no longer in the book."""
+    if owner != CROWD and order_id != NONE and find(book, order_id) == NONE:
+        held = _row_of(venue, owner, order_id)
+        if held != NONE:
+            venue[0]["seat"][owner]["work"][held]["id"] = NONE
+
+
+@kernel
+def _own_gone(book, venue, seat):
+    """Report the seat's resting orders that its own order has pushed out (self-trade prevention)."""
+    work = venue[0]["seat"][seat]["work"]
+    for row in range(MAX_WORKING):
+        if work[row]["id"] != NONE and find(book, work[row]["id"]) == NONE:
+            work[row]["id"] = NONE
+            _report(venue, seat, row, 0, np.int64(work[row]["price"]), 0, ACCEPTED, 0.0)
 
 
 @kernel

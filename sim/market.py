@@ -108,9 +108,7 @@ class Market:
         if len(seats) > MAX_SEATS:
             raise ValueError(f"{len(seats)} seats asked for, a market has at most {MAX_SEATS}")
         feed, rules, contract = self.feed, self.rules, self.feed.contract
-        uses = self.book[0]["orders"]["use"].copy()
         self.book.view(np.uint8)[:] = 0
-        self.book[0]["orders"]["use"][:] = uses
         clear(self.book, feed.base)
         self.venue.view(np.uint8)[:] = 0
         self.ids[:] = NONE
@@ -126,6 +124,7 @@ class Market:
         v["curve_ns"], v["next_curve"] = rules.curve_ms * 1_000_000, _FOREVER
         v["seat"]["work"]["id"] = NONE
         v["seat"]["seen"] = NONE
+        v["owed_span"][:] = feed.size[0], NONE
         v["seat"]["stretch"] = 1.0
         for number, seat in enumerate(seats, 1):
             s = v["seat"][number]

@@ -11,8 +11,9 @@ IN_FLIGHT = 4_096  # messages and decisions under way, all seats
 BUFFER = 4_096  # outgoing rows that wait for Python; the kernel stops when a buffer is nearly full
 STRETCHES = 256  # draws of a seat's latency distribution, used in turn
 
-# Messages in flight. At one instant: market events, then orders, then reports, then updates, then decisions.
-NEW, AMEND, WITHDRAW, REPORT, UPDATE, WAKE, ANSWER = 1, 2, 3, 4, 5, 6, 7
+# Messages in flight. At one instant: market events, then cancels, then orders, then reports, updates and decisions:
+# what one decision takes back must be gone before what it sends in its place arrives.
+WITHDRAW, AMEND, NEW, REPORT, UPDATE, WAKE, ANSWER = 1, 2, 3, 4, 5, 6, 7
 # States of one working order as its seat knows it.
 FREE, SENT, LIVE, LEAVING = 0, 1, 2, 3
 # States of a seat.
@@ -196,6 +197,7 @@ def venue_type(levels: int, seats: int = MAX_SEATS) -> "np.dtype[Any]":
             ("curve", CURVE, (BUFFER,)),
             ("mark", MARK_ROW, (BUFFER,)),
             ("owed", OWED, (2 * levels,)),
+            ("owed_span", "i8", (2, 2)),  # lowest and highest level index of each side that may be owed something
             ("seat", SEAT, (seats + 1,)),  # row 0 is the crowd's and stays empty
         ],
         align=True,

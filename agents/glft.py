@@ -1,0 +1,46 @@
+"""Guéant, Lehalle & Fernandez-Tapia's stationary quotes."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from lobarena.agents.base import Context, Quotes
+from lobarena.agents.quoting import Volatility, limit_of, quote, view
+
+
+def coefficients(gamma: float, sigma: float, k: float, intensity: float) -> tuple[float, float]:
+    """(a, b) of the equal LIIC, ticks and ticks a lot: a = ln(1 + g / k) / g + R / 2, b = -R.
+
+    R = sqrt(s^2 g / (2 k A) (1 + g / k)^(1 + k / g)); sigma in ticks a root second, k per tick, intensity A per second.
+    """
+    slope = math.sqrt(sigma**2 * gamma / (2 * k * intensity) * (1 + gamma / k) ** (1 + k / gamma))
+    return math.log1p(gamma / k) / gamma + slope / 2, -slope
+
+
+@dataclass
+class Glft:
+    """GLFT(gamma, c) (Guéant, Lehalle & Fernandez-Tapia 2013): LIIC with a and b from fitted A, k and live volatility."""
+
+    gamma: float = 0.01  # risk aversion, per tick and lot
+    c: int = 0  # lots; 0 is the venue's position limit
+
+    def __post_init__(self) -> None:
+        if not self.gamma > 0:
+            raise ValueError("gamma is positive")
+
+    def reset(self, context: Context) -> None:
+        """A new episode; A and k as fitted on training days, else 0.5 a second and 1 a tick."""
+        self._context = context
+        self._k, self._intensity = context.fitted.get("k", 1.0), context.fitted.get("A", 0.5)
+        self._volatility = Volatility(context.fitted.get("sigma", 0.3))
+
+    def act(self, observation: Any) -> Quotes | None:
+        """Quotes about a mid that leans against the inventory."""
+        seen = view(observation)
+        if seen is None:
+            return Quotes()
+        sigma = self._volatility.update(int(observation["published"]), seen.mid)
+        a, b = coefficients(self.gamma, sigma, self._k, self._intensity)
+        centre = seen.mid + b * seen.inventory
+        limit = limit_of(self._context, self.c)
+        return quote(self._context, observation, seen.inventory, centre - a, centre + a, limit)
