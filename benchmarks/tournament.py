@@ -97,6 +97,9 @@ def _play_all(jobs: Sequence[_Job], processes: int) -> Iterator[tuple[_Job, dict
             yield job, _play(job)
         return
     left = list(jobs)
+    if left:  # one here first, so that the kernels are compiled and cached once and not by every process
+        first = left.pop(0)
+        yield first, _play(first)
     deaths: dict[str, int] = {}
     alone = False  # after a death, one at a time, to learn whose it was
     while left:

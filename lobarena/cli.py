@@ -5,6 +5,7 @@ Commands import what they need when they run, so that help and version answer at
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -50,7 +51,7 @@ def agents(json: Json = None) -> None:
     from lobarena.agents.table import describe
 
     rows = [
-        {"name": name, "class": where, "about": about, "parameters": parameters}
+        {"name": name, "class": where, "about": about, "parameters": {k: _plain(v) for k, v in parameters.items()}}
         for name, where, about, parameters in describe()
     ]
     if json:
@@ -58,6 +59,11 @@ def agents(json: Json = None) -> None:
     if json != STDOUT:
         shown = [row | {"parameters": ", ".join(f"{k}={v}" for k, v in row["parameters"].items())} for row in rows]
         table("agents", {"name": "name", "about": "what it is", "parameters": "parameters"}, shown)
+
+
+def _plain(value: Any) -> Any:
+    """A default as JSON can hold it; a parameter without one, or of another type, as text."""
+    return value if isinstance(value, int | float | str) else str(value)
 
 
 @app.command(epilog="Example: lobarena version")

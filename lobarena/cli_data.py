@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from lobarena.terminal import FAILED, STDOUT, WRONG, Json, progress, remark, table, write_json
 
 if TYPE_CHECKING:
+    from lobarena.data.catalogue import DayFile
     from lobarena.data.recording import Recording
 
 app = typer.Typer(help="Import, check, list and make recorded days.", no_args_is_help=True)
@@ -57,7 +59,7 @@ def import_(
         for recording in read(path):
             rows.append(_about(path, recording) | {"stored": str(write(catalogue, recording, overwrite))})
 
-    good = _each(files, "importing", store)
+    good = _each([(path.name, partial(store, path)) for path in files], "importing")
     _show(f"imported into {catalogue}", _DAYS | _ROWS, "days", rows, json)
     if not good:
         raise typer.Exit(WRONG)
@@ -87,7 +89,7 @@ def check(
                 keys = ("kind", "count", "first_row", "action", "explanation")
                 findings.append(place | {key: getattr(found, key) for key in keys})
 
-    good = _each(files, "checking", look)
+    good = _each([(path.name, partial(look, path)) for path in files], "checking")
     passed = not any(row["action"] == QUARANTINED or (strict and row["action"] != NOTED) for row in findings)
     if json:
         write_json(json, {"passed": good and passed, "days": days, "findings": findings})
@@ -104,15 +106,43 @@ def list_(catalogue: Catalogue = Path("catalogue"), json: Json = None) -> None:
     from lobarena.data.catalogue import days
 
     rows: list[dict[str, Any]] = []
-    stored = {file.path: file for file in days(catalogue)}
 
-    def look(path: Path) -> None:
-        file, about = stored[path], stored[path].about
+    def look(file: "DayFile") -> None:
+        about = file.about
         row = {"exchange": file.exchange, "contract": file.symbol, "day": file.trading_day.isoformat()}
-        rows.append(row | {key: about[key] for key in (*_STORED, "digest")} | {"file": str(path)})
+        rows.append(row | {key: about[key] for key in (*_STORED, "digest")} | {"file": str(file.path)})
 
-    good = _each(list(stored), "reading", look)
+    good = _each([(file.path.name, partial(look, file)) for file in days(catalogue)], "reading")
     _show(f"catalogue {catalogue}", _DAYS | _STORED, "days", rows, json)
+    if not good:
+        raise typer.Exit(WRONG)
+
+
+@app.command(epilog="Example: lobarena data synth --out synthetic --codes RB,CU --days 5 --seed 1")
+def synth(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Catalogue for the days.")] = Path("synthetic"),
+    codes: Annotated[str, typer.Option(metavar="A,B,...", help="Products; all that can be made if not given.")] = "",
+    days: Annotated[int, typer.Option(min=1, help="Weekdays of each, from 2024-01-03.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed makes other days.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a stored day that has other rows.")] = False,
+    json: Json = None,
+) -> None:
+    """Make up futures days of calm, normal and wild hours and store them in a catalogue."""
+    from lobarena.data.catalogue import write
+    from lobarena.sim.synthetic import CODES, DAYS, synthetic_day
+
+    chosen = [code.strip().upper() for code in codes.split(",")] if codes else list(CODES)
+    if unknown := [code for code in chosen if code not in CODES]:
+        raise typer.BadParameter(f"no synthetic days of {unknown[0]!r}; choose among {', '.join(CODES)}")
+    weekdays = [day for k in range(2 * days + 2) if (day := DAYS[0] + timedelta(k)).weekday() < 5][:days]
+    rows: list[dict[str, Any]] = []
+
+    def make(code: str, day: date) -> None:
+        recording = synthetic_day(code, day, seed)
+        rows.append(_about(write(out, recording, overwrite), recording))
+
+    good = _each([(f"{code} {day}", partial(make, code, day)) for code in chosen for day in weekdays], "making")
+    _show(f"made in {out}", _DAYS | _ROWS, "days", rows, json)
     if not good:
         raise typer.Exit(WRONG)
 
@@ -146,19 +176,19 @@ def _about(path: Path, recording: "Recording") -> dict[str, Any]:
     }
 
 
-def _each(files: Sequence[Path], doing: str, work: Callable[[Path], None]) -> bool:
-    """Do the work for every file behind a bar; what fails is told at the end. Whether all went well."""
+def _each(jobs: Sequence[tuple[str, Callable[[], None]]], doing: str) -> bool:
+    """Do named jobs one by one behind a bar; what fails is told at the end. Whether all went well."""
     from lobarena.data.recording import DataError
 
     failures = []
     with progress(doing) as advance:
-        advance(0, len(files), doing)
-        for done, path in enumerate(files, 1):
+        advance(0, len(jobs), doing)
+        for done, (name, work) in enumerate(jobs, 1):
             try:
-                work(path)
+                work()
             except DataError as error:
                 failures.append(_with_options(str(error)))
-            advance(done, len(files), f"{doing} {path.name}")
+            advance(done, len(jobs), f"{doing} {name}")
     for failure in failures:
         remark(f"lobarena: {failure}", "red")
     return not failures

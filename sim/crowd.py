@@ -26,7 +26,7 @@ from lobarena.sim._jit import kernel
 from lobarena.sim.auction import uncross
 from lobarena.sim.bits import next_level
 from lobarena.sim.book import cancel, rest, submit
-from lobarena.sim.exchange import owe, record, remark, withdraw_all
+from lobarena.sim.exchange import fade, owe, record, remark, withdraw_all
 from lobarena.sim.queue import crowd_lots, thin
 from lobarena.sim.state import DECAY, RESTORE
 from lobarena.sim.types import AUCTION_FILL, CROSSED, CROWD, DAY, IOC, NONE, QUEUE_REACHED, STP_OFF
@@ -224,8 +224,7 @@ def _less_owed(venue, size, at):
     if v["impact"] == RESTORE:
         owed["lots"] = 0.0
     elif v["impact"] == DECAY:
-        owed["lots"] = owed["lots"] * np.float32(0.5 ** ((v["now"] - owed["time"]) / v["half_life"]))
-        owed["time"] = v["now"]
+        fade(venue, owed)
     if owed["lots"] > size:
         owed["lots"] = size
     return size - int(np.floor(owed["lots"] + np.float32(0.5)))

@@ -9,7 +9,7 @@ from lobarena.sim.bits import next_level
 from lobarena.sim.book import amend, find, remove, rest, submit
 from lobarena.sim.flight import DRAFT, delay, post
 from lobarena.sim.queue import crowd_lots
-from lobarena.sim.state import FREE, LIVE, REPORT, SENT
+from lobarena.sim.state import DECAY, FREE, LIVE, REPORT, SENT
 from lobarena.sim.types import (
     ACCEPTED,
     AUCTION_FILL,
@@ -174,9 +174,19 @@ def owe(venue, book, side, price, lots):
     """Remember crowd lots that a seat took from a level (price in ticks): the record shows them still."""
     index = price - book[0]["base"]
     owed, span = venue[0]["owed"][index + side * (book[0]["level"].shape[0] // 2)], venue[0]["owed_span"][side]
+    if venue[0]["impact"] == DECAY:
+        fade(venue, owed)
     owed["lots"] += lots
     owed["time"] = venue[0]["now"]
     span[0], span[1] = min(span[0], index), max(span[1], index)
+
+
+@kernel
+def fade(venue, owed):
+    """Halve what is owed once every half-life since it was last looked at."""
+    v = venue[0]
+    owed["lots"] = owed["lots"] * np.float32(0.5 ** ((v["now"] - owed["time"]) / v["half_life"]))
+    owed["time"] = v["now"]
 
 
 @kernel

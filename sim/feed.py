@@ -50,9 +50,7 @@ def snapshot_feed(recording: Recording, seed: int = 0, digest: str = "") -> Feed
     contract, day = recording.contract, recording.trading_day
     sessions = _sessions(contract, day, shots)
     low, high = _prices(shots)
-    lower, upper = int(shots["lower"].max()), int(shots["upper"].max())
-    if not 0 < lower <= low or upper < high:
-        lower, upper = _limits(contract, shots, low, high)
+    lower, upper = _limits(contract, shots, low)
     base = max(0, min(low, lower) - MARGIN_TICKS)
     size = _size(max(high, upper) + MARGIN_TICKS - base, f"{recording.symbol} {day}")
     events, unexplained = infer(shots, _since(shots, sessions), base, size[0], stream(seed, "crowd", recording.symbol, day))
@@ -76,11 +74,21 @@ def _prices(shots: np.ndarray) -> tuple[int, int]:
     return int(named.min()), int(named.max())
 
 
-def _limits(contract: Contract, shots: np.ndarray, low: int, high: int) -> tuple[int, int]:
-    """Price limits from the contract about the day's first price, wide enough for what was really quoted."""
-    first = int(shots["last"][0]) or (low + high) // 2
-    reach = int(first * contract.daily_limit)
-    return max(1, min(first - reach, low)), max(first + reach, high)
+def _limits(contract: Contract, shots: np.ndarray, lowest: int) -> tuple[int, int]:
+    """Price limits of the day: as first recorded, else from the contract. Never from prices that come later.
+
+    The previous settlement is not recorded; the first price may lie at one limit, so the other may be two away.
+    """
+    recorded = shots[(shots["lower"] > 0) & (shots["upper"] > shots["lower"])]
+    if len(recorded):
+        return int(recorded["lower"][0]), int(recorded["upper"][0])
+    for row in shots[:1_000]:
+        for name, there in (("last", row["last"] > 0), ("bid", row["bid_size"][0] > 0), ("ask", row["ask_size"][0] > 0)):
+            if there:
+                first = int(row[name] if name == "last" else row[name][0])
+                reach = int(2 * first * contract.daily_limit)
+                return max(1, first - reach), first + reach
+    return 1, 2 * lowest
 
 
 def _sessions(contract: Contract, day: date, shots: np.ndarray) -> np.ndarray:

@@ -177,9 +177,7 @@ def _trade(events, made, shot, base, crowd, best, far, count, prices, sizes, pla
     """Aggressors of the crowd, the side that ends further away last, each price reached in its natural order."""
     levels = crowd.shape[1]
     low, high = best[BID], best[ASK]  # the quotes the trades are judged by, before any of them
-    bid, ask = shot["bid"][0] - base, shot["ask"][0] - base
-    known = low >= 0 and high < levels
-    rises = shot["ask_size"][0] == 0 or (shot["bid_size"][0] > 0 and known and bid + ask > low + high)
+    rises = _rises(shot, base, low, high, levels, places[made])
     for turn in range(2):
         taker = (ASK if turn == 0 else BID) if rises else (BID if turn == 0 else ASK)
         maker = 1 - taker
@@ -196,6 +194,21 @@ def _trade(events, made, shot, base, crowd, best, far, count, prices, sizes, pla
             made = _put(events, made, TAKE, taker, base + price, size, 0.0)
             _shrink(crowd, best, far, maker, price, size)
     return made
+
+
+@kernel
+def _rises(shot, base, bid, ask, levels, coin):
+    """Which way the interval went, told alike for both directions: quotes, then last price, then sizes, then a coin."""
+    if shot["ask_size"][0] == 0 or shot["bid_size"][0] == 0:
+        return shot["ask_size"][0] == 0 and (shot["bid_size"][0] > 0 or coin < 0.5)
+    if bid < 0 or ask >= levels:
+        return (bid >= 0) or (ask >= levels and coin < 0.5)
+    move = np.int64(shot["bid"][0]) + shot["ask"][0] - 2 * base - bid - ask
+    if move == 0 and shot["last"] > 0:
+        move = 2 * (np.int64(shot["last"]) - base) - bid - ask
+    if move == 0:
+        move = np.int64(shot["bid_size"][0]) - shot["ask_size"][0]
+    return move > 0 or (move == 0 and coin < 0.5)
 
 
 @kernel

@@ -1,0 +1,82 @@
+"""Real beside synthetic: `python -m lobarena.benchmarks.realism --real FOLDER` prints the table of docs/synthetic.md.
+
+Recorded days are cut into windows of five minutes, and these into terciles of volatility; the embedded synthetic days
+are cut by their own regimes. Everything else is measured alike. Without a folder only the synthetic days are shown.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lobarena.benchmarks.stylised import Measures, by_spans, by_volatility, measure, windows_of
+from lobarena.data.importers import read
+from lobarena.sim.profiles import REGIMES
+from lobarena.sim.synthetic import CODES, DAYS, embedded, regime_spans
+
+RECORDED = {
+    "RB": (
+        "shfe_2017/rb1805_20171113.csv.gz",
+        "shfe_2018/SHFE_F_RB_1901_2018-08-29.csv.gz",
+        "shfe_2018/SHFE_F_RB_1901_2018-08-30.csv.gz",
+    ),
+    "CU": ("shfe_2017/cu1712_20171113.csv.gz",),
+    "AG": ("shfe_2017/ag1806_20171113.csv.gz",),
+}
+COLUMNS = {  # field of Measures -> heading, digits
+    "spread": ("spread, ticks", 2),
+    "one_tick": ("one tick, %", 1),
+    "depth": ("lots at best", 0),
+    "lots": ("lots/min", 0),
+    "volatility_1s": ("vol 1 s", 3),
+    "volatility_60s": ("vol 60 s", 3),
+    "quiet": ("no trade, %", 1),
+}
+
+
+def real(folder: Path, code: str) -> list[Measures]:
+    """Calm, normal and wild of the recorded days of a product below `folder` (the one that holds futures/)."""
+    days = [day for name in RECORDED[code] for day in read(folder / "futures" / name, split=True)]
+    return [measure(part) for part in by_volatility([rows for day in days for rows in windows_of(day.snapshots)])]
+
+
+def synthetic(code: str, seed: int = 0) -> list[Measures]:
+    """Calm, normal and wild of the embedded days of a product."""
+    parts = [
+        by_spans(recording.snapshots, regime_spans(code, recording.trading_day, seed))
+        for recording in embedded([code], DAYS, seed)
+    ]
+    return [measure([rows for part in parts for rows in part[regime]]) for regime in range(len(REGIMES))]
+
+
+def lines(folder: Path | None, seed: int = 0) -> Iterator[str]:
+    """A Markdown table, a row a product and regime; each cell "real / synthetic" where there is a recording."""
+    yield "| product, regime | " + " | ".join(heading for heading, _ in COLUMNS.values()) + " |"
+    yield "|---" + "|---:" * len(COLUMNS) + "|"
+    for code in CODES:
+        made = synthetic(code, seed)
+        known = real(folder, code) if folder and code in RECORDED else None
+        for regime, name in enumerate(REGIMES):
+            cells = [_cell(field, known[regime] if known else None, made[regime]) for field in COLUMNS]
+            yield f"| {code} {name} | " + " | ".join(cells) + " |"
+
+
+def _cell(field: str, known: Measures | None, made: Measures) -> str:
+    heading, digits = COLUMNS[field]
+    scale = 100 if "%" in heading else 1
+    shown = [f"{scale * getattr(measures, field):,.{digits}f}" for measures in (known, made) if measures]
+    return " / ".join(shown)
+
+
+def main(
+    real: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Recordings, the folder with futures/.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the synthetic days.")] = 0,
+) -> None:
+    """Print spread, depth, volume and volatility of recorded and synthetic days, by regime."""
+    for line in lines(real, seed):
+        print(line)
+
+
+if __name__ == "__main__":
+    typer.run(main)

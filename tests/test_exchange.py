@@ -1,0 +1,601 @@
+"""The venue's rules for seats: refusals, limits, races, reasons, phases, and how positions are closed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from days import (
+    CONTRACT,
+    LOWER,
+    MS,
+    OPEN,
+    UPPER,
+    account,
+    at,
+    at_times,
+    begin,
+    crowd_book,
+    event,
+    feed_of,
+    finish,
+    limit,
+    mark,
+    once,
+    phase,
+    play,
+    quoted,
+    refused,
+    seat,
+    shot,
+    take,
+    trades,
+)
+
+from lobarena.data.schema import ASK, BID, BREAK, CALL, CLOSED, CONTINUOUS, UNCROSS
+from lobarena.sim.market import Latency, Market, Rules
+from lobarena.sim.types import (
+    AUCTION_FILL,
+    CROSSED,
+    LIQUIDATION,
+    MESSAGE_LIMIT,
+    NO_MARGIN,
+    NOT_TRADING,
+    OFF_LIMITS,
+    POSITION_LIMIT,
+    QUEUE_REACHED,
+    SELF_TRADE,
+    STP_CANCEL_INCOMING,
+    STP_OFF,
+    TOO_LARGE,
+    TOOK,
+)
+
+pytestmark = pytest.mark.kernels
+
+BOOK = quoted({999: 10, 990: 100}, {1_001: 10, 1_010: 100})
+LOOKS = [mark(100 * k) for k in range(1, 11)]
+
+
+def market_of(*more: np.ndarray, shots: Sequence[np.ndarray] = (), **rules: Any) -> Market:
+    """The book above, then further events, in time order."""
+    events = [*BOOK, *more]
+    return Market(feed_of(sorted(events, key=lambda one: int(one["time"][0])), shots), Rules(**rules))
+
+
+def reasons(market: Market) -> list[int]:
+    return [int(fill["reason"]) for fill in market.fills]
+
+
+def own(seen: Any) -> tuple[dict[int, int], dict[int, int]]:
+    """The seat's working orders as it sees them: {ticks: lots} of bids and asks."""
+    found: list[dict[int, int]] = []
+    for side in ("bid", "ask"):
+        prices, sizes = seen[f"own_{side}"], seen[f"own_{side}_size"]
+        found.append({int(price): int(size) for price, size in zip(prices, sizes, strict=True) if size > 0})
+    return found[0], found[1]
+
+
+class Log:
+    """A script that writes down what it sees, by ms after the open."""
+
+    def __init__(self, plan: dict[float, dict[str, Any]]):
+        self.script, self.seen = at_times(plan), {}
+
+    def __call__(self, seen: Any) -> dict[str, Any] | None:
+        self.seen[(int(seen["time"]) - OPEN) / MS] = seen.copy()
+        return self.script(seen)
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("decision", "code"),
+    [
+        ({"bids": [(LOWER - 1, 1)]}, OFF_LIMITS),
+        ({"asks": [(UPPER + 1, 1)]}, OFF_LIMITS),
+        ({"bids": [(2**40, 1)]}, OFF_LIMITS),
+        ({"asks": [(-5, 1)]}, OFF_LIMITS),
+        ({"bids": [(990, 8)]}, TOO_LARGE),
+        ({"take": 2**40}, TOO_LARGE),
+        ({"take": -(2**40)}, TOO_LARGE),
+        ({"bids": [(998, 4), (997, 3)]}, POSITION_LIMIT),
+        ({"asks": [(1_002, 6)]}, POSITION_LIMIT),
+    ],
+)
+def test_an_order_against_the_rules_is_refused_with_its_reason(decision: dict[str, Any], code: int) -> None:
+    market = play(market_of(*LOOKS), [seat(position_limit=5, largest=7)], [once(**decision)], 500)
+    assert refused(market, 1) == {code: 1}
+    assert trades(market)[1:] == []
+
+
+def test_prices_at_the_limits_are_legal() -> None:
+    market = play(market_of(*LOOKS), [seat()], [once(bids=[(LOWER, 1)], asks=[(UPPER, 1)])], 500)
+    assert refused(market, 1) == {}
+
+
+def test_a_refused_order_leaves_its_row_free() -> None:
+    log = Log({100 * k: {"bids": [(LOWER - 1 - k, 1)]} for k in range(80)})
+    events = [mark(100 * k) for k in range(1, 90)]
+    market = play(market_of(*events), [seat()], [log], 8_500)
+    assert refused(market, 1) == {OFF_LIMITS: 80}
+    assert own(log.seen[5_000]) == ({}, {})
+
+
+def test_the_position_limit_counts_what_works_on_the_same_side() -> None:
+    script = at_times({0: {"bids": [(998, 3)]}, 100: {"bids": [(998, 3), (997, 3)]}, 200: {"bids": [(998, 3), (997, 2)]}})
+    market = play(market_of(*LOOKS), [seat(position_limit=5)], [script], 900)
+    assert refused(market, 1) == {POSITION_LIMIT: 1}
+    assert int(account(market, 1)["orders"]) == 3
+
+
+def test_an_order_that_brings_the_position_back_is_never_against_the_limit() -> None:
+    market = market_of(*LOOKS)
+    begin(market, [seat(position_limit=5)], 450)
+    finish(market, [at_times({0: {"take": 5}, 100: {"take": 1}, 200: {"take": -10}, 300: {"take": -1}})])
+    assert refused(market, 1) == {POSITION_LIMIT: 2}
+    assert trades(market) == [(0, 1, 1_001, 5), (0, 1, 999, 10), (0, 1, 1_001, 5)]
+
+
+def test_a_carried_position_beyond_the_limit_cannot_become_one_beyond_it_on_the_other_side() -> None:
+    market = play(market_of(*LOOKS), [seat(position_limit=5, held=9)], [once(take=-17)], 90)
+    assert refused(market, 1) == {POSITION_LIMIT: 1}
+
+
+def test_moving_a_quote_cancels_before_it_orders() -> None:
+    """Both messages arrive at one instant; in the wrong order the limit would refuse the new one."""
+    script = at_times({0: {"bids": [(997, 5)]}, 100: {"bids": [(998, 5)]}})
+    log = Log({0: {"bids": [(997, 5)]}, 100: {"bids": [(998, 5)]}})
+    market = play(market_of(*LOOKS), [seat(position_limit=5)], [log], 500)
+    assert refused(market, 1) == {}
+    assert own(log.seen[400]) == ({998: 5}, {})
+    del script
+
+
+def test_quotes_that_move_through_the_old_ones_do_not_meet_them() -> None:
+    script = at_times({0: {"bids": [(1_000, 5)]}, 100: {"bids": [(998, 5)], "asks": [(1_000, 5)]}})
+    market = play(market_of(*LOOKS), [seat(self_trade=STP_CANCEL_INCOMING)], [script], 500)
+    assert refused(market, 1) == {}
+    assert trades(market) == []
+
+
+def test_too_little_capital_for_the_margin_is_refused() -> None:
+    # margin of 2 lots: 2 x 1,000 x 10 x 0.1 = 2,000; of 3 lots 3,000
+    poor = seat(capital=2_500.0)
+    market = play(market_of(*LOOKS), [poor, poor], [once(bids=[(998, 3)]), once(bids=[(998, 2)])], 500)
+    assert refused(market, 1) == {NO_MARGIN: 1}
+    assert refused(market, 2) == {}
+
+
+def test_the_margin_counts_working_orders_too() -> None:
+    market = play(market_of(*LOOKS), [seat(capital=2_500.0)], [once(bids=[(998, 2), (997, 1)])], 500)
+    assert refused(market, 1) == {NO_MARGIN: 1}
+
+
+def test_beyond_the_message_limit_orders_are_refused_but_cancels_work() -> None:
+    script = at_times({0: {"bids": [(998, 1), (997, 1)]}, 100: {"bids": [(998, 1), (996, 1)]}, 200: {}})
+    market = play(market_of(*LOOKS, take(300, ASK, 990, 200)), [seat(message_limit=2)], [script], 500)
+    assert refused(market, 1) == {MESSAGE_LIMIT: 1}
+    assert trades(market) == []
+
+
+def test_an_order_within_the_message_limit_is_not_refused_for_later_ones_in_flight() -> None:
+    slow = seat(latency=Latency(0, 250 * MS, 0), message_limit=1)
+    script = at_times({0: {"bids": [(998, 1)]}, 100: {"bids": [(998, 1), (997, 1)]}})
+    market = play(market_of(*LOOKS), [slow], [script], 900)
+    assert refused(market, 1) == {MESSAGE_LIMIT: 1}
+    assert int(account(market, 1)["ordered"]) == 1
+
+
+def test_a_full_desk_sends_nothing_more() -> None:
+    """32 orders of a seat may be under way; the report of none has come back."""
+    slow = seat(latency=Latency(0, 0, 10_000 * MS))
+    plan = {100 * k: {"bids": [(990 - 5 * k - j, 1) for j in range(5)]} for k in range(10)}
+    market = play(market_of(*LOOKS), [slow], [at_times(plan)], 950)
+    assert sum(refused(market, 1).values()) == 18
+    assert int(account(market, 1)["orders"]) == 32
+
+
+# Races.
+
+
+def test_a_cancel_that_comes_after_the_fill_cancels_nobody() -> None:
+    slow = seat(latency=Latency(0, 50 * MS, 50 * MS))
+    log = Log({0: {"bids": [(1_000, 2)]}, 200: {"bids": [(998, 2)]}})
+    market = play(market_of(*LOOKS, take(220, ASK, 1_000, 2)), [slow], [log], 550)
+    assert trades(market) == [(1, 0, 1_000, 2), (0, 1, 999, 2)]
+    assert sum(refused(market, 1).values()) == 1  # the cancel found nothing
+    assert own(log.seen[400]) == ({998: 2}, {})
+    assert int(log.seen[200]["position"]) == 0
+    assert int(log.seen[300]["position"]) == 2
+
+
+def test_a_cancel_that_comes_first_saves_the_order() -> None:
+    slow = seat(latency=Latency(0, 50 * MS, 50 * MS))
+    market = market_of(*LOOKS, take(251, ASK, 1_000, 2))
+    play(market, [slow], [at_times({0: {"bids": [(1_000, 2)]}, 200: {}})], 550)
+    assert trades(market) == []
+    assert refused(market, 1) == {}
+
+
+def test_shrinking_an_order_keeps_its_place_and_growing_adds_one_behind() -> None:
+    log = Log({0: {"bids": [(999, 5)]}, 100: {"bids": [(999, 3)]}, 200: {"bids": [(999, 7)]}})
+    market = play(market_of(*LOOKS, limit(150, BID, 999, 20)), [seat()], [log], 500)
+    ahead = log.seen[400]
+    assert ahead["own_bid_size"][:2].tolist() == [3, 4]
+    assert ahead["own_bid_ahead"][:2].tolist() == [10, 33]
+    assert int(account(market, 1)["orders"]) == 2
+
+
+@pytest.mark.parametrize("hit", [1, 2, 4])
+def test_an_order_filled_while_it_is_being_shrunk_is_known_for_what_is_left(hit: int) -> None:
+    """10 lots, asked to shrink to 6 at 200 (arrives at 250); `hit` of them trade at 220."""
+    slow = seat(latency=Latency(0, 50 * MS, 50 * MS))
+    log = Log({0: {"bids": [(1_000, 10)]}, 200: {"bids": [(1_000, 6)]}})
+    market = market_of(*LOOKS, take(220, ASK, 1_000, hit))
+    begin(market, [slow], 950)
+    finish(market, [log])
+    assert own(log.seen[400]) == ({1_000: 6}, {})
+    assert int(log.seen[400]["position"]) == hit
+
+
+def test_an_order_filled_below_the_size_it_shrinks_to_is_known_for_what_is_left() -> None:
+    slow = seat(latency=Latency(0, 50 * MS, 50 * MS))
+    log = Log({0: {"bids": [(1_000, 10)]}, 200: {"bids": [(1_000, 6)]}})
+    play(market_of(*LOOKS, take(220, ASK, 1_000, 7)), [slow], [log], 950)
+    assert own(log.seen[400]) == ({1_000: 3}, {})
+    assert int(log.seen[400]["position"]) == 7
+
+
+def test_a_queue_place_shown_is_that_of_the_order_itself() -> None:
+    """The feed is slow, reports are quick: the row of a cancelled order is used again before its image arrives."""
+    fast = seat(latency=Latency(250 * MS, 1 * MS, 1 * MS))
+    log = Log({0: {"bids": [(999, 5)]}, 350: {}, 450: {"bids": [(998, 5)]}})
+    market = market_of(*[mark(100 * k) for k in range(1, 20)])
+    play(market, [fast], [log], 1_500)
+    for time, seen in log.seen.items():
+        if own(seen)[0] == {998: 5} and int(seen["published"]) < at(452):
+            assert int(seen["own_bid_ahead"][0]) == -1, f"at {time} ms a place is shown that the order never had"
+
+
+# Self-trade prevention.
+
+
+def test_an_order_cancelled_by_self_trade_prevention_is_reported() -> None:
+    log = Log({0: {"bids": [(1_000, 5)]}, 200: {"bids": [(1_000, 5)], "take": -3}})
+    market = play(market_of(*LOOKS), [seat()], [log], 650)
+    assert trades(market) == [(0, 1, 999, 3), (0, 1, 1_001, 3)]
+    assert own(log.seen[400]) == ({}, {})
+
+
+def test_orders_cancelled_by_self_trade_prevention_do_not_use_up_the_desk() -> None:
+    looks = [mark(100 * k) for k in range(1, 100)]
+    plan: dict[float, dict[str, Any]] = {}
+    for k in range(40):
+        plan[200 * k] = {"bids": [(1_000, 1)]}
+        plan[200 * k + 100] = {"bids": [(1_000, 1)], "take": -1 if k % 2 else 1}
+    market = market_of(*looks, *[limit(200 * k + 50, BID, 999, 5) for k in range(1, 40)])
+    log = Log({**plan, 8_100: {"bids": [(997, 2)]}})
+    play(market, [seat()], [log], 8_900)
+    assert own(log.seen[8_500]) == ({997: 2}, {})
+
+
+def test_the_incoming_order_can_be_the_one_cancelled() -> None:
+    log = Log({0: {"bids": [(1_000, 5)]}, 200: {"bids": [(1_000, 5)], "take": -3}})
+    market = play(market_of(*LOOKS), [seat(self_trade=STP_CANCEL_INCOMING)], [log], 650)
+    assert refused(market, 1) == {SELF_TRADE: 1}
+    assert trades(market) == []
+    assert own(log.seen[400]) == ({1_000: 5}, {})
+
+
+def test_without_prevention_a_seat_trades_with_itself_and_pays_twice() -> None:
+    log = Log({0: {"bids": [(1_000, 5)]}, 200: {"bids": [(1_000, 5)], "take": -3}})
+    market = play(market_of(*LOOKS), [seat(self_trade=STP_OFF)], [log], 350)
+    assert trades(market) == [(1, 1, 1_000, 3)]
+    assert int(account(market, 1)["position"]) == 0
+    assert int(account(market, 1)["cash"]) == 0
+    assert int(log.seen[300]["position"]) == 0
+    assert float(account(market, 1)["fees"]) == 3 * 1.0 + 3 * 3.0  # opened and closed today
+
+
+# Why a fill happened, and the numbers of the queue.
+
+
+def test_an_aggressor_hits_a_seat_only_after_the_lots_ahead() -> None:
+    events = [take(300, ASK, 999, 8), mark(350), take(400, ASK, 999, 4), take(500, ASK, 999, 1)]
+    log = Log({0: {"bids": [(999, 3)]}})
+    market = play(market_of(mark(100), *events), [seat()], [log], 550)
+    assert int(log.seen[100]["own_bid_ahead"][0]) == 10
+    assert int(log.seen[350]["own_bid_ahead"][0]) == 2
+    fills = market.fills[:2]
+    assert fills[["time", "price", "size", "joined", "hit"]].tolist() == [
+        (at(400), 999, 2, 10, 2),
+        (at(500), 999, 1, 10, 0),
+    ]
+    assert fills["reason"].tolist() == [QUEUE_REACHED] * 2
+    assert fills["side"].tolist() == [ASK] * 2
+
+
+def test_a_seat_takes_the_crowds_place() -> None:
+    """The recorded trade of 10 lots takes 3 of a seat that stood before the crowd's last 7."""
+    later = limit(200, BID, 999, 7)
+    market = market_of(mark(100), later, take(300, ASK, 999, 20))
+    begin(market, [seat()], 350)
+    finish(market, [once(bids=[(999, 3)])])
+    assert trades(market)[0] == (1, 0, 999, 3)
+    assert int(market.fills[0]["hit"]) == 10
+    assert crowd_book(market, BID) == {990: 97}  # 10 + 3 + 7 taken, and 3 lots sold at the end
+
+
+def test_a_seat_inside_the_spread_is_crossed_at_its_own_price() -> None:
+    """The record's ask comes down to 998, through the seat's bid at 1,000 and the crowd's cancelled bids."""
+    shots = [shot(500, {990: 100}, {998: 6, 1_001: 10, 1_010: 100})]
+    events = [event(400, 4, BID, 999, 10), limit(450, ASK, 998, 6), mark(500, 0)]
+    market = market_of(mark(100), *events, shots=shots)
+    begin(market, [seat()], 550)
+    finish(market, [once(bids=[(1_000, 2)])])
+    assert trades(market)[0] == (1, 0, 1_000, 2)
+    assert int(market.fills[0]["reason"]) == CROSSED
+    assert int(market.fills[0]["time"]) == at(450)
+
+
+def test_taking_from_the_crowd_is_told_as_such() -> None:
+    market = play(market_of(*LOOKS), [seat()], [once(take=3)], 90)
+    assert reasons(market) == [TOOK, LIQUIDATION]
+
+
+def test_a_seat_reached_by_anothers_market_order_was_reached_in_its_queue() -> None:
+    market = market_of(*LOOKS)
+    play(market, [seat(), seat()], [once(asks=[(1_000, 2)]), at_times({100: {"take": 2}})], 550)
+    assert trades(market)[0] == (1, 2, 1_000, 2)
+    assert int(market.fills[0]["reason"]) == QUEUE_REACHED
+
+
+def test_a_seat_crossed_by_anothers_limit_order_is_told_so() -> None:
+    market = market_of(*LOOKS)
+    play(market, [seat(), seat()], [once(asks=[(1_000, 2)]), at_times({100: {"bids": [(1_001, 2)]}})], 150)
+    assert trades(market)[0] == (1, 2, 1_000, 2)
+    assert int(market.fills[0]["reason"]) == CROSSED
+
+
+def test_a_market_order_stops_at_its_protection() -> None:
+    market = play(market_of(*LOOKS, protection=8), [seat()], [once(take=30)], 90)
+    assert trades(market)[0] == (0, 1, 1_001, 10)
+    assert [fill[3] for fill in trades(market) if fill[2] > 1_005] == []
+    wide = play(market_of(*LOOKS, protection=9), [seat()], [once(take=30)], 90)
+    assert trades(wide)[:2] == [(0, 1, 1_001, 10), (0, 1, 1_010, 20)]
+
+
+def test_the_protection_of_a_market_order_is_counted_from_the_touch_it_meets() -> None:
+    """The ask moves from 1,001 to 1,010 while the order travels; nine ticks beyond the touch that it finds are fair."""
+    slow = seat(latency=Latency(0, 50 * MS, 0))
+    market = market_of(event(20, 4, ASK, 1_001, 10), *LOOKS, protection=8)
+    play(market, [slow], [once(take=5)], 90)
+    assert trades(market)[:1] == [(0, 1, 1_010, 5)]
+
+
+def test_a_market_order_never_goes_beyond_the_daily_limit() -> None:
+    events = [phase(0, CONTINUOUS), limit(0, BID, 1_095, 5), limit(0, ASK, 1_099, 2), limit(0, ASK, 1_105, 5), mark(0)]
+    market = Market(feed_of([*events, *LOOKS]), Rules(protection=20))
+    play(market, [seat()], [once(take=5)], 90)
+    assert trades(market)[0] == (0, 1, 1_099, 2)
+    assert all(price <= UPPER for _, _, price, _ in trades(market))
+
+
+# What a seat sees.
+
+
+def test_a_seat_does_not_see_its_own_orders_but_the_others() -> None:
+    one, two = Log({0: {"bids": [(1_000, 4), (999, 2)]}}), Log({0: {"bids": [(1_000, 1)]}})
+    play(market_of(*LOOKS), [seat(), seat()], [one, two], 350)
+    seen, other = one.seen[200], two.seen[200]
+    assert (seen["bid"][:3].tolist(), seen["bid_size"][:3].tolist()) == ([1_000, 999, 990], [1, 10, 100])
+    assert (other["bid"][:3].tolist(), other["bid_size"][:3].tolist()) == ([1_000, 999, 990], [4, 12, 100])
+    assert own(seen)[0] == {1_000: 4, 999: 2}
+    assert seen["own_bid_ahead"][:2].tolist() == [0, 10]
+
+
+def test_marks_are_the_crowds_so_that_no_seat_can_move_them() -> None:
+    market = play(market_of(*LOOKS), [seat()], [once(bids=[(1_000, 9)])], 450)
+    assert set(market.marks["mid2"].tolist()) == {2_000}
+    assert set(market.marks["spread"].tolist()) == {2}
+
+
+# Phases.
+
+
+def test_in_the_call_phase_seats_rest_and_trade_at_the_one_price() -> None:
+    events = [
+        phase(0, CALL),
+        mark(0),
+        limit(100, ASK, 1_000, 2),
+        limit(100, ASK, 1_000, 3),
+        limit(120, BID, 1_000, 4),
+        event(200, UNCROSS, price=1_000),
+        phase(200, BREAK),
+        mark(250),
+        phase(300, CONTINUOUS),
+        limit(300, BID, 990, 50),
+        limit(300, ASK, 1_010, 50),
+        mark(300),
+    ]
+    log = Log({0: {"bids": [(1_005, 4)], "asks": [(1_020, 1)]}})
+    market = play(Market(feed_of(events)), [seat()], [log], 400)
+    assert [fill[:3] for fill in trades(market)[:2]] == [(1, 0, 1_000), (1, 0, 1_000)]
+    assert sum(fill[3] for fill in trades(market)[:2]) == 4
+    assert reasons(market)[:2] == [AUCTION_FILL] * 2
+    assert int(log.seen[250]["position"]) == 4
+    assert int(log.seen[250]["cash"]) == -4_000
+    assert own(log.seen[250]) == ({}, {1_020: 1})
+    assert int(market.venue[0]["volume"]) == 5 + 4
+
+
+def test_a_market_order_in_the_call_phase_is_refused() -> None:
+    market = play(Market(feed_of([phase(0, CALL), mark(0), mark(100)])), [seat()], [once(take=1)], 200)
+    assert refused(market, 1) == {NOT_TRADING: 1}
+
+
+def test_a_late_seller_in_the_auction_hears_of_every_fill() -> None:
+    events = [
+        phase(0, CALL),
+        limit(0, BID, 1_000, 2),
+        limit(0, BID, 1_001, 3),
+        mark(10),
+        event(200, UNCROSS, price=1_000),
+        phase(200, BREAK),
+        mark(250),
+    ]
+    log = Log({10: {"asks": [(990, 5)]}})
+    play(Market(feed_of(events)), [seat()], [log], 400)
+    assert int(log.seen[250]["position"]) == -5
+    assert own(log.seen[250]) == ({}, {})
+
+
+def test_a_break_keeps_working_orders_and_matches_nothing() -> None:
+    events = [phase(150, BREAK), take(200, ASK, 990, 50), mark(300), phase(400, CONTINUOUS), mark(450)]
+    log = Log({0: {"bids": [(1_000, 3)]}, 300: {"bids": [(1_000, 3), (998, 1)]}})
+    market = market_of(mark(100), *events, take(500, ASK, 1_000, 1), mark(600))
+    play(market, [seat()], [log], 550)
+    assert refused(market, 1) == {NOT_TRADING: 1}
+    assert own(log.seen[450]) == ({1_000: 3}, {})
+    assert trades(market)[0] == (1, 0, 1_000, 1)
+    assert int(market.fills[0]["time"]) == at(500)
+    assert int(market.venue[0]["unfilled"]) == 50
+
+
+def test_orders_can_be_cancelled_in_a_break() -> None:
+    events = [phase(150, BREAK), mark(300), phase(400, CONTINUOUS), take(500, ASK, 1_000, 1)]
+    market = play(market_of(mark(100), *events), [seat()], [at_times({0: {"bids": [(1_000, 3)]}, 300: {}})], 550)
+    assert trades(market) == []
+    assert refused(market, 1) == {}
+
+
+def test_a_record_that_crosses_a_seat_in_a_break_hits_it_when_trading_goes_on() -> None:
+    shots = [shot(300, {990: 100}, {998: 6, 1_010: 100}), shot(600, {990: 100}, {998: 6, 1_010: 100})]
+    events = [phase(150, BREAK), mark(300, 0), phase(400, CONTINUOUS), mark(600, 1)]
+    market = market_of(mark(100), *events, shots=shots)
+    begin(market, [seat()], 650)
+    finish(market, [once(bids=[(1_000, 3)])])
+    assert trades(market)[0] == (1, 0, 1_000, 3)
+    assert int(market.fills[0]["time"]) == at(600)
+    assert crowd_book(market, ASK)[998] == 3
+
+
+def test_the_close_kills_working_orders() -> None:
+    log = Log({0: {"bids": [(1_000, 3)]}, 300: {"bids": [(998, 1)]}})
+    market = play(market_of(mark(100), phase(200, CLOSED), mark(300), mark(400)), [seat()], [log], 450)
+    assert own(log.seen[300]) == ({}, {})
+    assert refused(market, 1) == {NOT_TRADING: 1}
+
+
+# How positions are closed.
+
+
+def test_at_the_end_orders_leave_and_positions_are_closed_by_market_orders() -> None:
+    market = market_of(*LOOKS)
+    play(market, [seat(), seat()], [once(take=15, bids=[(1_000, 4)]), once(take=-2)], 450)
+    assert trades(market)[-3:] == [(0, 1, 999, 8), (0, 1, 990, 7), (0, 2, 1_010, 2)] or trades(market)[-1][0] == 0
+    assert [int(account(market, number)["position"]) for number in (1, 2)] == [0, 0]
+    last = market.fills[market.fills["time"] == at(450)]
+    assert set(last["reason"].tolist()) == {LIQUIDATION}
+    assert set(last["maker_owner"].tolist()) == {0}
+    assert int(market.venue[0]["crowd_position"]) == 0
+
+
+def test_the_end_falls_on_the_last_row_of_the_curve() -> None:
+    market = play(market_of(*LOOKS), [seat()], [once(take=2)], 450)
+    last = market.curve[-1]
+    assert (int(last["time"]), int(last["position"]), int(last["cash"])) == (at(450), 0, -2 * 1_001 + 2 * 999)
+
+
+def test_an_episode_that_ends_in_a_break_closes_nothing_and_says_so() -> None:
+    market = play(market_of(mark(100), phase(200, BREAK), mark(300)), [seat()], [once(take=2)], 350)
+    assert int(account(market, 1)["position"]) == 2
+    assert int(market.curve[-1]["position"]) == 2
+
+
+def _ruined(plunge: int = 940) -> tuple[Market, Log]:
+    """2 lots bought with 2,500: the market falls 60 ticks, which costs 1,200 and more."""
+    shots = [shot(500, {plunge: 10}, {plunge + 2: 10}), shot(600, {plunge: 10}, {plunge + 2: 10})]
+    log = Log({0: {"take": 2, "bids": [(995, 1)]}})
+    market = market_of(mark(100), mark(500, 0), mark(600, 1), mark(700), shots=shots)
+    begin(market, [seat(capital=3_100.0)], 750)
+    finish(market, [log])
+    return market, log
+
+
+def test_a_seat_that_cannot_cover_its_margin_is_closed_out_and_leaves() -> None:
+    market, log = _ruined()
+    assert int(account(market, 1)["liquidated"]) == 1
+    assert int(account(market, 1)["position"]) == 0
+    forced = market.fills[market.fills["reason"] == LIQUIDATION]
+    assert set(forced["time"].tolist()) == {at(500)}
+    assert max(log.seen) == 100
+
+
+def test_a_seat_that_covers_its_margin_stays() -> None:
+    market, log = _ruined(980)
+    assert int(account(market, 1)["liquidated"]) == 0
+    assert max(log.seen) == 700
+
+
+def test_orders_in_flight_of_a_seat_that_was_closed_out_are_dropped() -> None:
+    shots = [shot(500, {900: 10}, {902: 10})]
+    market = market_of(mark(100), mark(490), mark(500, 0), mark(600), shots=shots)
+    begin(market, [seat(capital=3_100.0, latency=Latency(0, 20 * MS, 0))], 650)
+    finish(market, [at_times({0: {"take": 2}, 490: {"bids": [(901, 1)]}})])
+    assert int(account(market, 1)["liquidated"]) == 1
+    assert int(account(market, 1)["position"]) == 0
+
+
+def test_a_closed_out_position_that_the_book_could_not_hold_is_closed_when_it_can() -> None:
+    thin = [shot(500, {900: 1}, {902: 10}), shot(600, {900: 10}, {902: 10})]
+    market = market_of(mark(100), mark(500, 0), mark(600, 1), mark(700), shots=thin)
+    begin(market, [seat(capital=3_100.0)], 5_000)
+    left = []
+
+    def look(seen: Any) -> dict[str, Any] | None:
+        left.append(int(account(market, 2)["position"]))
+        return None
+
+    begin(market, [seat(), seat(capital=3_100.0)], 750)
+    finish(market, [look, once(take=2)])
+    assert left[-1] == 0, "the rest of a forced liquidation waits for the end of the episode"
+
+
+def test_an_expelled_seats_orders_leave_at_once_and_its_position_is_closed_at_the_end() -> None:
+    market = market_of(*LOOKS, take(250, ASK, 1_000, 1))
+    begin(market, [seat()], 450)
+    looks = 0
+    while (number := market.run()) > 0:
+        looks += 1
+        if market.observation(number)["time"] < at(200):
+            market.decide(number, bids=[(1_000, 3)], take=2 if looks == 1 else 0)
+        else:
+            market.expel(number)
+    assert looks == 3  # at 0, 100 and 200 ms
+    assert trades(market) == [(0, 1, 1_001, 2), (0, 1, 999, 2)]
+    assert int(market.fills[-1]["time"]) == at(450)
+
+
+def test_an_expelled_seats_orders_in_flight_never_arrive() -> None:
+    market = market_of(*LOOKS)
+    begin(market, [seat(latency=Latency(0, 150 * MS, 0))], 450)
+    market.run()
+    market.decide(1, take=2)
+    market.run()
+    market.expel(1)
+    assert market.run() == 0
+    assert trades(market) == []
+
+
+def test_a_carried_position_is_no_gain() -> None:
+    """5 lots held from yesterday, sold at the bid: the cost is one tick below the mid and the fee, no more."""
+    contract = replace(CONTRACT)
+    market = Market(feed_of([*BOOK, *LOOKS], contract=contract))
+    begin(market, [seat(held=5)], 350)
+    finish(market, [once()])
+    assert market.wealth(1) == 5 * -1 * 10 - 5 * 2.0
+    assert int(market.venue[0]["crowd_position"]) + int(account(market, 1)["position"]) == 0
