@@ -93,7 +93,7 @@ class _Replay:
                 call = side == CALL
             elif kind == LIMIT and call:
                 self._rests(ref, int(rest(self.book, CROWD, side, at, size)))
-            elif kind == LIMIT or kind == TAKE:
+            elif kind in (LIMIT, TAKE):
                 order_type = DAY if kind == LIMIT else IOC
                 fills, order_id, _ = submit(self.book, self.tape, CROWD, side, at, size, order_type, STP_OFF)
                 self._rests(ref, int(order_id))
@@ -110,7 +110,8 @@ class _Replay:
 
     def _rests(self, ref: int, order_id: int) -> None:
         self.ids[ref] = order_id
-        self.ref[order_id] = ref
+        if order_id != NONE:
+            self.ref[order_id] = ref
 
     def _number(self, ref: int) -> int:
         return int(self.recording.numbers[ref])

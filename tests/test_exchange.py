@@ -1,13 +1,11 @@
 """The venue's rules for seats: refusals, limits, races, reasons, phases, and how positions are closed."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from days import (
-    CONTRACT,
     LOWER,
     MS,
     OPEN,
@@ -146,12 +144,10 @@ def test_a_carried_position_beyond_the_limit_cannot_become_one_beyond_it_on_the_
 
 def test_moving_a_quote_cancels_before_it_orders() -> None:
     """Both messages arrive at one instant; in the wrong order the limit would refuse the new one."""
-    script = at_times({0: {"bids": [(997, 5)]}, 100: {"bids": [(998, 5)]}})
     log = Log({0: {"bids": [(997, 5)]}, 100: {"bids": [(998, 5)]}})
     market = play(market_of(*LOOKS), [seat(position_limit=5)], [log], 500)
     assert refused(market, 1) == {}
     assert own(log.seen[400]) == ({998: 5}, {})
-    del script
 
 
 def test_quotes_that_move_through_the_old_ones_do_not_meet_them() -> None:
@@ -398,7 +394,7 @@ def test_a_seat_does_not_see_its_own_orders_but_the_others() -> None:
 
 
 def test_marks_are_the_crowds_so_that_no_seat_can_move_them() -> None:
-    market = play(market_of(*LOOKS), [seat()], [once(bids=[(1_000, 9)])], 450)
+    market = play(market_of(*LOOKS), [seat()], [once(bids=[(1_000, 9)])], 450, opens=1)
     assert set(market.marks["mid2"].tolist()) == {2_000}
     assert set(market.marks["spread"].tolist()) == {2}
 
@@ -519,7 +515,7 @@ def test_an_episode_that_ends_in_a_break_closes_nothing_and_says_so() -> None:
 def _ruined(plunge: int = 940) -> tuple[Market, Log]:
     """2 lots bought with 2,500: the market falls 60 ticks, which costs 1,200 and more."""
     shots = [shot(500, {plunge: 10}, {plunge + 2: 10}), shot(600, {plunge: 10}, {plunge + 2: 10})]
-    log = Log({0: {"take": 2, "bids": [(995, 1)]}})
+    log = Log({0: {"take": 2}})
     market = market_of(mark(100), mark(500, 0), mark(600, 1), mark(700), shots=shots)
     begin(market, [seat(capital=3_100.0)], 750)
     finish(market, [log])
@@ -593,9 +589,8 @@ def test_an_expelled_seats_orders_in_flight_never_arrive() -> None:
 
 def test_a_carried_position_is_no_gain() -> None:
     """5 lots held from yesterday, sold at the bid: the cost is one tick below the mid and the fee, no more."""
-    contract = replace(CONTRACT)
-    market = Market(feed_of([*BOOK, *LOOKS], contract=contract))
-    begin(market, [seat(held=5)], 350)
+    market = market_of(*LOOKS)
+    begin(market, [seat(held=5)], 350, opens=1)
     finish(market, [once()])
     assert market.wealth(1) == 5 * -1 * 10 - 5 * 2.0
     assert int(market.venue[0]["crowd_position"]) + int(account(market, 1)["position"]) == 0
