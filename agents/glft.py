@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from lobarena.agents.base import Context, Quotes
+from lobarena.agents.base import NO_QUOTES, Context, Quotes
 from lobarena.agents.quoting import Volatility, limit_of, quote, view
 
 
@@ -19,7 +19,7 @@ def coefficients(gamma: float, sigma: float, k: float, intensity: float) -> tupl
 
 @dataclass
 class Glft:
-    """GLFT(gamma, c) (Guéant, Lehalle & Fernandez-Tapia 2013): LIIC with a and b from fitted A, k and live volatility."""
+    """GLFT(gamma, c): LIIC with a, b from fitted A, k and live volatility (Guéant, Lehalle & Fernandez-Tapia 2013)."""
 
     gamma: float = 0.01  # risk aversion, per tick and lot
     c: int = 0  # lots; 0 is the venue's position limit
@@ -29,8 +29,8 @@ class Glft:
             raise ValueError("gamma is positive")
 
     def reset(self, context: Context) -> None:
-        """A new episode; A and k as fitted on training days, else 0.5 a second and 1 a tick."""
-        self._context = context
+        """A new episode; A and k as fitted on training days, else 0.5 a second and 1 a tick; volatility likewise, or 0.3."""
+        self._context, self._limit = context, limit_of(context, self.c)
         self._k, self._intensity = context.fitted.get("k", 1.0), context.fitted.get("A", 0.5)
         self._volatility = Volatility(context.fitted.get("sigma", 0.3))
 
@@ -38,9 +38,8 @@ class Glft:
         """Quotes about a mid that leans against the inventory."""
         seen = view(observation)
         if seen is None:
-            return Quotes()
-        sigma = self._volatility.update(int(observation["published"]), seen.mid)
+            return NO_QUOTES
+        sigma = self._volatility.update(seen.published, seen.mid)
         a, b = coefficients(self.gamma, sigma, self._k, self._intensity)
         centre = seen.mid + b * seen.inventory
-        limit = limit_of(self._context, self.c)
-        return quote(self._context, observation, seen.inventory, centre - a, centre + a, limit)
+        return quote(self._context, seen, centre - a, centre + a, self._limit)

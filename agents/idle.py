@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lobarena.agents.base import Context, Quotes
+from lobarena.agents.base import NO_QUOTES, Context, Quotes
 
 
 @dataclass
@@ -15,4 +15,4 @@ class Idle:
 
     def act(self, observation: Any) -> Quotes | None:
         """No quotes."""
-        return Quotes()
+        return NO_QUOTES

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lobarena.agents.base import Context, Quotes
+from lobarena.agents.base import NO_QUOTES, Context, Quotes
 from lobarena.agents.quoting import limit_of, quote, view
 
 
 @dataclass
 class Liic:
-    """LIIC(a, b, c): quotes at m -/+ a + b I (Gašperov & Kostanjčar, IEEE Access 2021)."""
+    """LIIC(a, b, c): quotes at m -/+ a + b I, m the mid, I the inventory (Gašperov & Kostanjčar, IEEE Access 2021)."""
 
     a: float = 1.0  # ticks, half spread
     b: float = -0.1  # ticks a lot, negative: a long position lowers both quotes
@@ -17,13 +17,12 @@ class Liic:
 
     def reset(self, context: Context) -> None:
         """A new episode."""
-        self._context = context
+        self._context, self._limit = context, limit_of(context, self.c)
 
     def act(self, observation: Any) -> Quotes | None:
         """Quotes about a mid that leans against the inventory."""
         seen = view(observation)
         if seen is None:
-            return Quotes()
+            return NO_QUOTES
         centre = seen.mid + self.b * seen.inventory
-        limit = limit_of(self._context, self.c)
-        return quote(self._context, observation, seen.inventory, centre - self.a, centre + self.a, limit)
+        return quote(self._context, seen, centre - self.a, centre + self.a, self._limit)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lobarena.agents.base import Context, Quotes
+from lobarena.agents.base import NO_QUOTES, Context, Quotes
 from lobarena.agents.quoting import limit_of, quote, view
 
 
@@ -20,13 +20,14 @@ class Random:
 
     def reset(self, context: Context) -> None:
         """A new episode, with a stream of its own."""
-        self._context = context
+        self._context, self._limit = context, limit_of(context, self.c)
 
     def act(self, observation: Any) -> Quotes | None:
         """Quotes somewhere near the market."""
         seen = view(observation)
         if seen is None:
-            return Quotes()
-        below, above = self._context.rng.integers(0, self.reach + 1, 2).tolist()
-        limit = limit_of(self._context, self.c)
-        return quote(self._context, observation, seen.inventory, seen.bid - below, seen.ask + above, limit)
+            return NO_QUOTES
+        draw, choices = self._context.rng.random, self.reach + 1  # numpy's integers() takes four times as long
+        return quote(
+            self._context, seen, seen.bid - int(draw() * choices), seen.ask + int(draw() * choices), self._limit
+        )

@@ -63,7 +63,7 @@ def sse(
     table = _table(title, "check", "replayed", "recorded", "reproduced", "equal", "first difference")
     for check in checks:
         met = f"{check.met:,} of {check.total:,}"
-        table.add_row(check.name, check.replayed, check.recorded, met, _yes(check.passed), Text(check.first))
+        table.add_row(check.name, check.replayed, check.recorded, met, _yes(check.passed), _text(check.first))
     console.print(table)
     numbers = [asdict(check) | {"passed": check.passed} for check in checks]
     _finish(
@@ -130,12 +130,17 @@ def _cells(row: dict[str, Any], unexplained: str) -> list[str]:
     ]
 
 
+def _text(said: str, style: str = "") -> Text:
+    """As it is: no markup, and no control character of a file's name or content reaches the terminal."""
+    return Text("".join(char if char.isprintable() else repr(char)[1:-1] for char in said), style)
+
+
 def _yes(passed: bool) -> str:
     return "yes" if passed else "NO"
 
 
 def _table(title: str, *headings: str) -> Table:
-    table = Table(title=Text(title) if title else None, title_justify="left")
+    table = Table(title=_text(title) if title else None, title_justify="left")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
@@ -150,7 +155,7 @@ def _console(json_file: str) -> Console:
 
 
 def _remark(error: object) -> None:
-    Console(stderr=True, highlight=False).print(Text(f"conformance: {error}", "red"), soft_wrap=True)
+    Console(stderr=True, highlight=False).print(_text(f"conformance: {error}", "red"), soft_wrap=True)
 
 
 def _finish(passed: bool, numbers: dict[str, Any], json_file: str) -> None:

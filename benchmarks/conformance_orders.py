@@ -181,7 +181,8 @@ class _Replay:
     def _ladder(self, side: int) -> list[tuple[int, int]]:
         """(ticks, shares) of the best levels of the book."""
         level = self.book[0]["level"]
-        levels, step, found = len(level) // 2, -1 if side == BID else 1, []
+        levels, step = len(level) // 2, -1 if side == BID else 1
+        found: list[tuple[int, int]] = []
         at = int(self.book[0]["best"][side])
         while 0 <= at < levels and len(found) < DEPTH:
             found.append((at + self.base, int(level[at + side * levels]["size"])))

@@ -12,6 +12,7 @@ import typer
 
 from lobarena.benchmarks.stylised import Measures, by_spans, by_volatility, measure, windows_of
 from lobarena.data.importers import read
+from lobarena.data.recording import DataError
 from lobarena.sim.profiles import REGIMES
 from lobarena.sim.synthetic import CODES, DAYS, embedded, regime_spans
 
@@ -69,14 +70,23 @@ def _cell(field: str, known: Measures | None, made: Measures) -> str:
     return " / ".join(shown)
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: python -m lobarena.benchmarks.realism --real ../shared/data")
 def main(
-    real: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Recordings, the folder with futures/.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the synthetic days.")] = 0,
+    folder: Annotated[
+        Path | None, typer.Option("--real", metavar="FOLDER", help="recordings to compare with; it holds futures/")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of the synthetic days")] = 0,
 ) -> None:
     """Print spread, depth, volume and volatility of recorded and synthetic days, by regime."""
-    for line in lines(real, seed):
-        print(line)
+    try:
+        typer.echo("\n".join(lines(folder, seed)))
+    except DataError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -105,7 +105,7 @@ def env_single() -> tuple[float, str, float | None, str]:
 
     env = gymnasium.make("lobarena/MarketMaking-v0")
     if "lobarena/Nothing-v0" not in gymnasium.registry:
-        gymnasium.register("lobarena/Nothing-v0", _Nothing)
+        gymnasium.register("lobarena/Nothing-v0", "lobarena.benchmarks.speed:_Nothing")
     floor = gymnasium.make("lobarena/Nothing-v0")
 
     def steps(which: gymnasium.Env[Any, Any], count: int = 5_000) -> float:
@@ -141,7 +141,7 @@ def main(
             near = get_close_matches(name, ROWS, 1, 0.0)[0]
             typer.echo(f"no measurement {name!r}; did you mean {near!r}? Known: {', '.join(ROWS)}", err=True)
             raise typer.Exit(2)
-    rows = []
+    rows: list[dict[str, Any]] = []
     console = Console(stderr=json_file == "-")
     for name in only or ROWS:
         with console.status(f"measuring {name} (kernels compile on first use, up to a minute)"):
@@ -152,9 +152,10 @@ def main(
         )
     table = Table("name", "value", "unit", "reference", "ratio", title=f"medians of {RUNS} runs")
     for row in rows:
-        reference = f"{row['reference']:,.0f} ({row['against']})" if row["reference"] else "-"
-        shown = f"{row['ratio']:.3f}" if row["ratio"] else "-"
-        table.add_row(str(row["name"]), f"{row['value']:,.0f}", str(row["unit"]), reference, shown)
+        peer = f"{row['reference']:,.0f} ({row['against']})" if row["reference"] else "-"
+        table.add_row(
+            row["name"], f"{row['value']:,.0f}", row["unit"], peer, f"{row['ratio']:.3f}" if row["ratio"] else "-"
+        )
     console.print(table)
     if json_file:
         text = json.dumps({"rows": rows, "runs": RUNS, "machine": machine(), "versions": versions()}, indent=2)

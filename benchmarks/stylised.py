@@ -55,8 +55,9 @@ def _volatility(windows: Sequence[np.ndarray], seconds: int) -> float:
 
 
 def _moves(rows: np.ndarray, steps: int) -> np.ndarray:
-    mid = (rows["bid"][:, 0].astype(np.float64) + rows["ask"][:, 0]) / 2
-    return mid[steps:] - mid[:-steps]
+    mid: np.ndarray = (rows["bid"][:, 0].astype(np.float64) + rows["ask"][:, 0]) / 2
+    moves: np.ndarray = mid[steps:] - mid[:-steps]
+    return moves
 
 
 def windows_of(shots: np.ndarray) -> list[np.ndarray]:

@@ -9,11 +9,11 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from numba import config, njit
 
-F = TypeVar("F", bound=Callable[..., Any])
+Kernel = Callable[..., Any]
 
 
 def cache_folder() -> pathlib.Path:
@@ -22,20 +22,23 @@ def cache_folder() -> pathlib.Path:
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "lobarena"
     )
     here = pathlib.Path(__file__).parent
-    sources = [path for folder in ("sim", "agents", "data") for path in sorted((here.parent / folder).glob("*.py"))]
+    folders = ("sim/*.py", "agents/*.py", "data/*.py", "benchmarks/stream.py")
+    sources = [path for pattern in folders for path in sorted(here.parent.glob(pattern))]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     checked = "-checked" if os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0") else ""
     return pathlib.Path(root) / f"kernels-{digest}{checked}"
 
 
-config.CACHE_DIR = str(cache_folder())
+config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]  # numba sets its settings at run time
 
 
-def kernel(function: F) -> F:
+def kernel(function: Kernel) -> Kernel:
     """Compile lazily, cached on disk; division follows numpy (no exception inside a kernel)."""
-    return njit(cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    compiled: Kernel = njit(cache=True, error_model="numpy")(function)
+    return compiled
 
 
-def inline(function: F) -> F:
+def inline(function: Kernel) -> Kernel:
     """A helper that is pasted into its caller: a call would pay for every array it is handed."""
-    return njit(cache=True, error_model="numpy", inline="always")(function)  # type: ignore[no-any-return]
+    compiled: Kernel = njit(cache=True, error_model="numpy", inline="always")(function)
+    return compiled

@@ -45,14 +45,14 @@ def run(book, venue, tape, events, snapshots, ids):
         feed = events[v["event"]]["time"] if v["event"] < events.shape[0] else _NEVER
         mail = v["heap"][0]["time"] if v["flight"] > 0 else _NEVER
         now = min(feed, mail)
-        if v["image"] == 0 and v["seats"] > 0 and now >= v["opens"]:
+        if v["image"] == 0 and v["seats"] > 0 and now > v["opens"]:
             _open(book, venue)
+            continue
+        if v["image"] > 0 and v["next_curve"] <= min(now, v["closes"] - 1):
+            _curve(venue)
             continue
         if now >= v["closes"] or now == _NEVER:
             return _close(book, venue, tape)
-        if v["next_curve"] <= now and v["image"] > 0:
-            _curve(book, venue)
-            continue
         v["now"] = now
         book[0]["time"] = now
         if feed <= mail:
@@ -100,7 +100,7 @@ def _mark(venue):
 
 
 @kernel
-def _curve(book, venue):
+def _curve(venue):
     """One row a seat on the time grid, while the market trades."""
     v = venue[0]
     time = v["next_curve"]
@@ -128,12 +128,12 @@ def _curve_rows(venue, time):
 
 @kernel
 def _call_margins(book, venue, tape):
-    """A seat whose equity no longer covers its margin is closed out and leaves."""
+    """A seat whose equity no longer covers its margin is closed out, as far as the book goes each time, and leaves."""
     v = venue[0]
     for seat in range(1, v["seats"] + 1):
         s = v["seat"][seat]
-        if s["position"] != 0 and s["state"] != OUT and v["phase"] == CONTINUOUS:
-            if equity(venue, seat) < margin_of(venue, s["position"]):
+        if s["position"] != 0 and v["phase"] == CONTINUOUS:
+            if s["liquidated"] == 1 or equity(venue, seat) < margin_of(venue, s["position"]):
                 close_out(book, venue, tape, seat)
                 s["state"], s["liquidated"] = OUT, 1
 
@@ -162,6 +162,8 @@ def _deliver(book, venue, tape):
     message = v["heap"][READ]
     seat, kind, row = np.int64(message["seat"]), np.int64(message["kind"]), np.int64(message["work"])
     s = v["seat"][seat]
+    if kind <= NEW:
+        s["arrived"] += 1
     if kind == NEW:
         if s["state"] != OUT:
             side, price, size = np.int64(message["side"]), np.int64(message["price"]), np.int64(message["size"])
@@ -186,7 +188,7 @@ def _deliver(book, venue, tape):
         return _ask(venue, seat)
     elif kind == ANSWER:
         s["state"] = IDLE
-        send_quotes(book, venue, seat)
+        send_quotes(venue, seat)
     return 0
 
 

@@ -23,7 +23,7 @@ def answer(venue, seat, thinking_ns):
 
 
 @kernel
-def send_quotes(book, venue, seat):
+def send_quotes(venue, seat):
     """Send what brings the working orders to the targets: cancels first, so that a seat never meets its own order."""
     s = venue[0]["seat"][seat]
     if s["keep"] == 1:
@@ -36,7 +36,7 @@ def send_quotes(book, venue, seat):
         work = s["work"][row]
         if work["state"] == FREE or work["state"] == LEAVING:
             continue
-        side, keep = np.int64(work["side"]), np.int64(0)
+        side, keep = int(work["side"]), np.int64(0)
         for level in range(QUOTE_LEVELS):
             if s["target"][side, level, 0] == work["price"] and need[side, level] > 0 and keep == 0:
                 keep = min(need[side, level], np.int64(work["left"]))
@@ -54,17 +54,7 @@ def send_quotes(book, venue, seat):
                 _order(venue, seat, side, np.int64(s["target"][side, level, 0]), need[side, level], DAY)
     if s["take"] != 0:
         side = BID if s["take"] > 0 else ASK
-        _order(venue, seat, side, _protected(book, venue, side), np.int64(abs(s["take"])), IOC)
-
-
-@kernel
-def _protected(book, venue, side):
-    """Price of a market order, ticks: so far beyond the touch and no further, nor beyond the daily limit."""
-    v = venue[0]
-    best, base, levels = book[0]["best"], book[0]["base"], book[0]["level"].shape[0] // 2
-    if side == BID:
-        return min(np.int64(v["upper"]), (best[ASK] if best[ASK] < levels else best[BID]) + base + v["protection"])
-    return max(np.int64(v["lower"]), (best[BID] if best[BID] >= 0 else best[ASK]) + base - v["protection"])
+        _order(venue, seat, side, np.int64(0), np.int64(abs(s["take"])), IOC)
 
 
 @kernel

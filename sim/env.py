@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -109,7 +109,8 @@ class MarketMaking(gymnasium.Env[np.ndarray, np.int64]):
     v0: first form.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - as gymnasium declares it
+    observation_space: gymnasium.spaces.Box
 
     def __init__(
         self,
@@ -173,9 +174,9 @@ class MarketMaking(gymnasium.Env[np.ndarray, np.int64]):
 
     def _window(self, feed: Feed, segment: int | None) -> tuple[int, int]:
         """Start and end of an episode, ns UTC, inside one session."""
-        spans = session_times(feed.contract, feed.day, weekday_before(feed.day))
+        sessions = session_times(feed.contract, feed.day, weekday_before(feed.day))
         first, last = int(feed.events["time"][0]), int(feed.events["time"][-1])
-        spans = [(max(int(a), first), min(int(b), last) - 1_000_000_000) for a, b in spans]
+        spans = [(max(int(a), first), min(int(b), last) - 1_000_000_000) for a, b in sessions]
         spans = [(a, b) for a, b in spans if b > a]
         if not spans:
             raise ValueError(f"{feed.contract.symbol} {feed.day} has no rows inside its sessions")

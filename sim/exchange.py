@@ -64,7 +64,7 @@ def refusal(book, venue, seat, side, price, size, kind):
         return OFF_LIMITS
     if size > s["largest"]:
         return TOO_LARGE
-    if s["messages"] > s["message_limit"]:
+    if s["arrived"] > s["message_limit"]:
         return MESSAGE_LIMIT
     ahead = np.int64(size)
     for row in range(MAX_WORKING):
@@ -74,18 +74,34 @@ def refusal(book, venue, seat, side, price, size, kind):
             if slot != NONE:
                 ahead += book[0]["orders"][slot]["qty"]
     after = s["position"] + ahead if side == BID else s["position"] - ahead
-    if abs(after) > s["position_limit"] and abs(after) > abs(s["position"]):
+    reduces = after * s["position"] >= 0 and abs(after) <= abs(s["position"])
+    if abs(after) > s["position_limit"] and not reduces:
         return POSITION_LIMIT
-    if abs(after) > abs(s["position"]) and margin_of(venue, after) > equity(venue, seat):
+    if not reduces and margin_of(venue, after) > equity(venue, seat):
         return NO_MARGIN
     return ACCEPTED
 
 
 @kernel
+def _protected(book, venue, side):
+    """Price of a market order, ticks: so far beyond the touch and no further, nor beyond the daily limit."""
+    v = venue[0]
+    best, base, levels = book[0]["best"], book[0]["base"], book[0]["level"].shape[0] // 2
+    if side == BID:
+        return min(np.int64(v["upper"]), (best[ASK] if best[ASK] < levels else best[BID]) + base + v["protection"])
+    return max(np.int64(v["lower"]), (best[BID] if best[BID] >= 0 else best[ASK]) + base - v["protection"])
+
+
+@kernel
 def enter(book, venue, tape, seat, work, side, price, size, kind):
-    """A seat's order reaches the venue (price in ticks): refused or matched, and reported back."""
+    """A seat's order reaches the venue (price in ticks): refused or matched, and reported back.
+
+    An IOC is a market order, protected from the touch that it meets; it brings no price.
+    """
     v = venue[0]
     s = v["seat"][seat]
+    if kind == IOC:
+        price = np.int64(_protected(book, venue, side))
     code = refusal(book, venue, seat, side, price, size, kind)
     order_id = np.int64(NONE)
     filled = np.int64(0)
@@ -115,7 +131,7 @@ def record(book, venue, tape, fills, price, reason, work):
     work : the taker's row of working orders, when the taker is a seat
     """
     v = venue[0]
-    lots = 0
+    lots = np.int64(0)
     for row in range(fills):
         fill = tape[row]
         size, at, side = np.int64(fill["size"]), np.int64(fill["price"]), np.int64(fill["side"])

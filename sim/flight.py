@@ -1,10 +1,10 @@
-"""Messages in flight: a binary heap by (arrival, kind, sequence) inside the venue's record.
+"""Messages in flight: a binary heap by (arrival, class, sequence) inside the venue's record.
 
 A message is written into the drafting slot and posted; taking the next one copies it to the reading slot.
 """
 
 from lobarena.sim._jit import kernel
-from lobarena.sim.state import IN_FLIGHT, STRETCHES
+from lobarena.sim.state import IN_FLIGHT, NEW, STRETCHES
 
 DRAFT = IN_FLIGHT - 1
 READ = IN_FLIGHT - 2
@@ -17,7 +17,7 @@ def post(venue, time, kind, seat):
     heap, n = v["heap"], v["flight"]
     draft = heap[DRAFT]
     draft["time"], draft["kind"], draft["seat"] = time, kind, seat
-    draft["order"] = kind * 2**40 + v["sequence"]
+    draft["order"] = (NEW if kind <= NEW else kind) * 2**40 + v["sequence"]
     v["sequence"] += 1
     if n >= READ:
         v["lost"] += 1

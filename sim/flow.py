@@ -2,6 +2,7 @@
 
 A zero-intelligence crowd (arrivals by distance from the opposite best, cancels in proportion to what stands) with two
 additions: market orders excite further ones of their side, and all lean towards a reference price that nobody sees.
+The crowd lives in its own time, which runs now faster, now slower; rates are per second of that time.
 Draws come from outside and kernels use plain arithmetic only: the same draws make the same day, compiled or not.
 """
 
@@ -39,7 +40,8 @@ REGIME = np.dtype(
 PATH = np.dtype(
     [
         ("time", "i8"),  # ns UTC, when the snapshot is published
-        ("reference", "f8"),  # level index, the reference price until then
+        ("seconds", "f8"),  # how much of the crowd's own time the period holds; 0.5 at the usual pace
+        ("reference", "f8"),  # level index, the reference price in the period
         ("regime", "i8"),  # row of the regimes
     ]
 )
@@ -52,7 +54,7 @@ FLOW = np.dtype(
         ("lower", "i8"),  # level index, lowest and highest legal price
         ("upper", "i8"),
         ("row", "i8"),  # next row of the path
-        ("left", "f8"),  # s until it is published
+        ("left", "f8"),  # s of the crowd's time until it is published
         ("excited", "f8", (2,)),  # 1/s, of buyers and sellers
         ("volume", "i8"),  # lots
         ("turnover", "i8"),  # tick x lot
@@ -89,12 +91,12 @@ def trade(book, tape, flow, path, draws, shots):
             _fade(f, r, f["left"])
             _publish(book, f, step["time"], shots[f["row"]])
             f["row"] += 1
-            f["left"] = PERIOD_S
+            f["left"] = path[f["row"]]["seconds"] if f["row"] < path.shape[0] else 0.0
             continue
         wait /= rate
         _fade(f, r, wait)
         f["left"] -= wait
-        book[0]["time"] = step["time"] - np.int64(f["left"] * 1e9)
+        book[0]["time"] = step["time"] - np.int64(f["left"] / step["seconds"] * PERIOD_S * 1e9)
         what = draw[WHAT] * rate
         if what < limits:
             side = BID if draw[WHICH] < buyers else ASK

@@ -26,7 +26,7 @@ def publish(book, venue):
         _others(book, venue, seat, BID, image["bid"], image["bid_size"])
         _others(book, venue, seat, ASK, image["ask"], image["ask_size"])
         for row in range(MAX_WORKING):
-            image["ahead"][row] = NONE
+            image["ahead"][row], image["turn"][row] = NONE, s["work"][row]["turn"]
             if s["work"][row]["id"] != NONE:
                 image["ahead"][row] = ahead(book, s["work"][row]["id"])
         draft = v["heap"][DRAFT]
@@ -104,7 +104,8 @@ def _own(s, image, side, prices, sizes, queue):
         last = min(count, QUOTE_LEVELS - 1)
         for move in range(last, at, -1):
             prices[move], sizes[move], queue[move] = prices[move - 1], sizes[move - 1], queue[move - 1]
-        prices[at], sizes[at], queue[at] = work["price"], work["left"], image["ahead"][row]
+        prices[at], sizes[at] = work["price"], work["left"]
+        queue[at] = image["ahead"][row] if image["turn"][row] == work["turn"] else NONE
         count = last + 1
     for empty in range(count, QUOTE_LEVELS):
         prices[empty], sizes[empty], queue[empty] = 0, 0, NONE

@@ -12,7 +12,9 @@ from lobarena.data.schema import DELETE, EVENT, LIMIT, MARK, SNAPSHOT
 from lobarena.data.sessions import session_times
 from lobarena.data.sse import OrderRecording
 from lobarena.sim.feed import MARGIN_TICKS, Feed
-from lobarena.sim.types import LARGE, NONE
+from lobarena.sim.types import LARGE, MAX_SEATS, MAX_WORKING, NONE, SMALL
+
+ROOM = MAX_SEATS * MAX_WORKING  # order slots kept for the seats
 
 
 def order_feed(recording: OrderRecording, publish_ms: int = 500) -> Feed:
@@ -49,18 +51,22 @@ def price_limits(recording: OrderRecording) -> tuple[int, int]:
 
 
 def book_size(recording: OrderRecording, base: int, upper: int) -> tuple[int, int]:
-    """Levels and order slots of a book that holds the day's orders with room for the seats."""
-    if upper + MARGIN_TICKS - base > LARGE[0]:
+    """Levels and order slots of a book that holds the day's orders with room for the seats.
+
+    ValueError when the prices span more than the largest book holds.
+    """
+    kind = recording.events["kind"]
+    resting = np.cumsum((kind == LIMIT).astype(np.int64) - (kind == DELETE))  # at most: those that traded away count
+    levels, slots = upper + MARGIN_TICKS - base, int(resting.max(initial=0)) + ROOM
+    for size in (SMALL, LARGE):
+        if levels <= size[0] and slots <= size[1]:
+            return size
+    if levels > LARGE[0]:
         raise ValueError(
             f"{recording.symbol} {recording.trading_day}: prices span {upper - base:,} ticks, the largest book holds "
-            f"{LARGE[0]:,}; check the record's prices"
+            f"{LARGE[0]:,}; check the prices of the record"
         )
-    kind = recording.events["kind"]
-    resting = np.cumsum((kind == LIMIT).astype(np.int64) - (kind == DELETE))
-    most, slots = int(resting.max(initial=0)), LARGE[1]
-    while slots < most + most // 8:
-        slots *= 2
-    return LARGE[0], slots
+    return LARGE[0], 1 << (slots - 1).bit_length()
 
 
 def _with_marks(events: np.ndarray, sessions: np.ndarray, every: int) -> np.ndarray:

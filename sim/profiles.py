@@ -15,6 +15,7 @@ from lobarena.sim.flow import REGIME
 REGIMES = ("calm", "normal", "wild")
 REACH = 6.0  # ticks, scale of the distance of the orders behind the best
 HEAL = 10.0  # growth of the rate of limit orders for each tick of the spread beyond two
+PACE_S = 10.0  # how long a fast or slow spell lasts
 CHASE = 5.0  # 1/s, of acting upon a reference price beyond a best price
 
 
@@ -41,6 +42,7 @@ class Profile:
     pull: float  # share of makers who withdraw when the price moves on, against takers who sweep
     branching: float  # market orders that one market order excites in all, below 1
     decay: float  # 1/s, how fast excitement fades
+    swing: float  # 0 to 1, how much the pace of the market varies
     regimes: tuple[Regime, Regime, Regime]  # calm, normal, wild
 
     def rows(self) -> np.ndarray:
@@ -61,9 +63,9 @@ def _scale(mean: float) -> float:
 
 
 _REBAR = (
-    Regime(0.237, 18.5, 0.221, 262, 9, 1.40, 6.83, 0.075, 0.5),
-    Regime(0.327, 26.6, 0.216, 305, 9, 2.03, 8.71, 0.047, 0.5),
-    Regime(0.640, 26.8, 0.0852, 250, 9, 2.68, 12.1, 0.188, 0.5),
+    Regime(0.237, 18.5, 0.221, 262, 9, 1.85, 5.20, 0.075, 0.5),
+    Regime(0.327, 26.6, 0.216, 305, 9, 2.70, 6.60, 0.047, 0.5),
+    Regime(0.640, 26.8, 0.0852, 250, 9, 3.50, 9.30, 0.188, 0.5),
 )
 _COPPER = (
     Regime(0.116, 0.119, 0.0077, 25.2, 6.94, 0.0733, 4.85, 0.147, 0.896),
@@ -72,13 +74,13 @@ _COPPER = (
 )
 _SILVER = (
     Regime(0.0249, 0.836, 0.0082, 134.5, 3.30, 0.0746, 5.28, 0.227, 1.447),
-    Regime(0.0628, 0.768, 0.0081, 70.5, 4.63, 0.0773, 6.31, 0.106, 0.232),
-    Regime(0.165, 1.73, 0.0210, 77.7, 5.42, 0.170, 6.97, 0.187, 0.286),
+    Regime(0.0660, 0.768, 0.0081, 70.5, 4.63, 0.0773, 6.31, 0.106, 0.232),
+    Regime(0.170, 1.73, 0.0210, 77.7, 5.42, 0.170, 6.97, 0.187, 0.286),
 )
 
 PROFILES = {
-    "FU": Profile(3_050, 0.4, 0.8, 0.5, _REBAR),
-    "RB": Profile(3_750, 0.4, 0.8, 0.5, _REBAR),
-    "CU": Profile(5_340, 0.8, 0.5, 1.0, _COPPER),
-    "AG": Profile(3_980, 0.8, 0.5, 1.0, _SILVER),
+    "FU": Profile(3_050, 0.4, 0.8, 0.5, 0.6, _REBAR),
+    "RB": Profile(3_750, 0.4, 0.8, 0.5, 0.6, _REBAR),
+    "CU": Profile(5_340, 0.8, 0.5, 1.0, 0.6, _COPPER),
+    "AG": Profile(3_980, 0.8, 0.5, 1.0, 0.6, _SILVER),
 }

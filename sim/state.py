@@ -11,8 +11,8 @@ IN_FLIGHT = 4_096  # messages and decisions under way, all seats
 BUFFER = 4_096  # outgoing rows that wait for Python; the kernel stops when a buffer is nearly full
 STRETCHES = 256  # draws of a seat's latency distribution, used in turn
 
-# Messages in flight. At one instant: market events, then cancels, then orders, then reports, updates and decisions:
-# what one decision takes back must be gone before what it sends in its place arrives.
+# Messages in flight. At one instant: market events, then what seats send to the venue, then reports, then updates,
+# then decisions. What seats send is one class, kept in the order of sending.
 WITHDRAW, AMEND, NEW, REPORT, UPDATE, WAKE, ANSWER = 1, 2, 3, 4, 5, 6, 7
 # States of one working order as its seat knows it.
 FREE, SENT, LIVE, LEAVING = 0, 1, 2, 3
@@ -28,7 +28,7 @@ FINISHED, DRAIN = 0, -1
 MESSAGE = np.dtype(
     [
         ("time", "i8"),  # ns UTC when it arrives
-        ("order", "i8"),  # kind * 2**40 + sequence: breaks ties at one instant
+        ("order", "i8"),  # class * 2**40 + sequence: breaks ties at one instant
         ("kind", "i4"),
         ("seat", "i4"),
         ("work", "i4"),  # the seat's working-order row it speaks of, or the image of an UPDATE
@@ -66,6 +66,7 @@ IMAGE = np.dtype(
         ("ask", "i4", (SEEN_LEVELS,)),
         ("ask_size", "i4", (SEEN_LEVELS,)),
         ("ahead", "i4", (MAX_WORKING,)),  # lots ahead of each working order of the seat; -1 when it does not rest
+        ("turn", "i4", (MAX_WORKING,)),  # which order of the row that was
         ("last", "i4"),
         ("phase", "i4"),
     ],
@@ -113,7 +114,8 @@ SEAT = np.dtype(
         ("orders", "i4"),
         ("ordered", "i8"),  # lots of the orders that the venue accepted
         ("cancels", "i4"),
-        ("messages", "i4"),
+        ("messages", "i4"),  # sent
+        ("arrived", "i4"),  # of them at the venue
         ("refused", "i4", (16,)),  # by reason code
         ("liquidated", "i4"),  # 1 after a forced liquidation
         ("images", IMAGE, (IMAGES,)),

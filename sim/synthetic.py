@@ -20,7 +20,7 @@ from lobarena.data.sessions import session_times
 from lobarena.sim._jit import cache_folder
 from lobarena.sim.book import new_book, new_tape
 from lobarena.sim.flow import FLOW, PATH, PERIOD_S, open_auction, trade
-from lobarena.sim.profiles import PROFILES, REACH, REGIMES, Regime
+from lobarena.sim.profiles import PACE_S, PROFILES, REACH, REGIMES, Regime
 from lobarena.sim.random import generator
 
 DAYS = (date(2024, 1, 3), date(2024, 1, 4), date(2024, 1, 5))
@@ -29,7 +29,7 @@ CODES = tuple(PROFILES)
 PERIOD_NS = int(PERIOD_S * 1e9)
 CYCLE_MINUTES = 45  # of trading, in which the market is once calm, once normal and once wild
 BATCH = 65_536  # draws made at once
-AUCTION_NS = 60 * 10**9  # the auction matches a minute before the session
+AUCTION_NS = 59_500_000_000  # before the session, when the auction matches and its row is published
 MARGIN_TICKS = 64  # room of the book beyond the price limits
 _SETTLE_SD, _GAP_SD = 0.01, 0.003  # of the settlement about the profile's price, of the opening about the settlement
 
@@ -52,13 +52,15 @@ def synthetic_day(
     book = new_book(base=lower - MARGIN_TICKS)
     tape = new_tape(book)
     flow = np.zeros(1, FLOW)
-    flow["regimes"], flow["left"] = profile.rows(), PERIOD_S
+    flow["regimes"] = profile.rows()
     flow["lower"], flow["upper"] = MARGIN_TICKS, MARGIN_TICKS + 2 * reach
     path = np.zeros(len(times), PATH)
     path["time"], path["regime"] = times, turns
+    path["seconds"] = PERIOD_S * _pace(profile.swing, len(times), rng)
+    flow["left"] = path["seconds"][0]
     volatility = np.array([regime.volatility for regime in profile.regimes])[turns]
     opening = MARGIN_TICKS + reach + _GAP_SD * settle * float(rng.standard_normal())
-    wander = np.cumsum(volatility * PERIOD_S**0.5 * rng.standard_normal(len(times)))
+    wander = np.cumsum(volatility * np.sqrt(path["seconds"]) * rng.standard_normal(len(times)))
     path["reference"] = np.clip(opening + wander, MARGIN_TICKS + 2, MARGIN_TICKS + 2 * reach - 2)
 
     shots = np.zeros(len(times) + 1, SNAPSHOT)
@@ -163,6 +165,17 @@ def _plan(
     ends = np.cumsum(rng.uniform(0.5, 1.5, len(order)))
     ends = np.rint(ends / ends[-1] * len(times)).astype(np.int64)
     return times, np.repeat(order, np.diff(ends, prepend=0)).astype(np.int64)
+
+
+def _pace(swing: float, n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n,) f8, mean 1: how fast the crowd's time runs; `swing` of it follows the square of a wandering normal number."""
+    kept = 1 - PERIOD_S / PACE_S
+    state = float(rng.standard_normal())
+    wander = np.zeros(n)
+    for k, step in enumerate((np.sqrt(1 - kept**2) * rng.standard_normal(n)).tolist()):
+        state = kept * state + step
+        wander[k] = state
+    return 1 - swing + swing * wander**2
 
 
 def _auction_orders(regime: Regime, opening: int, rng: np.random.Generator) -> np.ndarray:

@@ -32,4 +32,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     count = config.stash.get(DESELECTED, 0)
     if count:
-        terminalreporter.write_line(f"{count} tests of real recordings left out: no folder {recordings()}; set LOBARENA_DATA")
+        terminalreporter.write_line(
+            f"{count} tests of real recordings left out: no folder {recordings()}; set LOBARENA_DATA"
+        )

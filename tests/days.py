@@ -123,7 +123,9 @@ def random_recording(seed: int, rows: int = 200, turnover: bool = True, depth: i
 # Events of the crowd.
 
 
-def event(ms: float, kind: int, side: int = BID, price: int = 0, size: int = 0, ref: int = -1, u: float = 0.0) -> np.ndarray:
+def event(
+    ms: float, kind: int, side: int = BID, price: int = 0, size: int = 0, ref: int = -1, u: float = 0.0
+) -> np.ndarray:
     row = np.zeros(1, EVENT)
     row["time"], row["kind"], row["side"], row["price"] = at(ms), kind, side, price
     row["size"], row["ref"], row["u"] = size, ref, u
@@ -151,8 +153,8 @@ def phase(ms: float, which: int) -> np.ndarray:
     return event(ms, PHASE, which)
 
 
-def quoted(bids: Ladder, asks: Ladder, ms: float = 0) -> list[np.ndarray]:
-    """The venue opens and the crowd's book comes in, all at `ms`."""
+def quoted(bids: Ladder, asks: Ladder, ms: float = -1) -> list[np.ndarray]:
+    """The venue opens and the crowd's book comes in, all at `ms`: before the seats do."""
     rows = [phase(ms, CONTINUOUS)]
     rows += [limit(ms, BID, price, size) for price, size in bids.items()]
     rows += [limit(ms, ASK, price, size) for price, size in asks.items()]
@@ -195,7 +197,9 @@ def once(**decision: Any) -> Script:
     return at_times({-1e9: decision})
 
 
-def play(market: Market, seats: Sequence[Seat], scripts: Sequence[Script], ms: float = 60_000, opens: float = 0) -> Market:
+def play(
+    market: Market, seats: Sequence[Seat], scripts: Sequence[Script], ms: float = 60_000, opens: float = 0
+) -> Market:
     """Run an episode from `opens` to `ms` (after the open)."""
     begin(market, seats, ms, opens)
     finish(market, scripts)
@@ -237,4 +241,3 @@ def crowd_book(market: Market, side: int) -> Ladder:
     levels = len(level) // 2
     lots = (level["size"] - level["seats"])[side * levels : (side + 1) * levels]
     return {base + int(price): int(lots[price]) for price in np.flatnonzero(lots)}
-

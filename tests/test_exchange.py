@@ -123,7 +123,9 @@ def test_a_refused_order_leaves_its_row_free() -> None:
 
 
 def test_the_position_limit_counts_what_works_on_the_same_side() -> None:
-    script = at_times({0: {"bids": [(998, 3)]}, 100: {"bids": [(998, 3), (997, 3)]}, 200: {"bids": [(998, 3), (997, 2)]}})
+    script = at_times(
+        {0: {"bids": [(998, 3)]}, 100: {"bids": [(998, 3), (997, 3)]}, 200: {"bids": [(998, 3), (997, 2)]}}
+    )
     market = play(market_of(*LOOKS), [seat(position_limit=5)], [script], 900)
     assert refused(market, 1) == {POSITION_LIMIT: 1}
     assert int(account(market, 1)["orders"]) == 3
@@ -394,7 +396,7 @@ def test_a_seat_does_not_see_its_own_orders_but_the_others() -> None:
 
 
 def test_marks_are_the_crowds_so_that_no_seat_can_move_them() -> None:
-    market = play(market_of(*LOOKS), [seat()], [once(bids=[(1_000, 9)])], 450, opens=1)
+    market = play(market_of(*LOOKS), [seat()], [once(bids=[(1_000, 9)])], 450)
     assert set(market.marks["mid2"].tolist()) == {2_000}
     assert set(market.marks["spread"].tolist()) == {2}
 
@@ -512,9 +514,9 @@ def test_an_episode_that_ends_in_a_break_closes_nothing_and_says_so() -> None:
     assert int(market.curve[-1]["position"]) == 2
 
 
-def _ruined(plunge: int = 940) -> tuple[Market, Log]:
-    """2 lots bought with 2,500: the market falls 60 ticks, which costs 1,200 and more."""
-    shots = [shot(500, {plunge: 10}, {plunge + 2: 10}), shot(600, {plunge: 10}, {plunge + 2: 10})]
+def _after_a_fall(to: int) -> tuple[Market, Log]:
+    """2 lots bought at 1,001 with 3,100 of capital; then the market falls."""
+    shots = [shot(500 + 100 * k, {to: 10}, {to + 2: 10}) for k in range(2)]
     log = Log({0: {"take": 2}})
     market = market_of(mark(100), mark(500, 0), mark(600, 1), mark(700), shots=shots)
     begin(market, [seat(capital=3_100.0)], 750)
@@ -523,7 +525,7 @@ def _ruined(plunge: int = 940) -> tuple[Market, Log]:
 
 
 def test_a_seat_that_cannot_cover_its_margin_is_closed_out_and_leaves() -> None:
-    market, log = _ruined()
+    market, log = _after_a_fall(920)  # equity 3,100 - 1,600 - 2 fees, margin 1,842
     assert int(account(market, 1)["liquidated"]) == 1
     assert int(account(market, 1)["position"]) == 0
     forced = market.fills[market.fills["reason"] == LIQUIDATION]
@@ -532,7 +534,7 @@ def test_a_seat_that_cannot_cover_its_margin_is_closed_out_and_leaves() -> None:
 
 
 def test_a_seat_that_covers_its_margin_stays() -> None:
-    market, log = _ruined(980)
+    market, log = _after_a_fall(940)  # equity 3,100 - 1,200 - 2 fees, margin 1,882
     assert int(account(market, 1)["liquidated"]) == 0
     assert max(log.seen) == 700
 
@@ -590,7 +592,7 @@ def test_an_expelled_seats_orders_in_flight_never_arrive() -> None:
 def test_a_carried_position_is_no_gain() -> None:
     """5 lots held from yesterday, sold at the bid: the cost is one tick below the mid and the fee, no more."""
     market = market_of(*LOOKS)
-    begin(market, [seat(held=5)], 350, opens=1)
+    begin(market, [seat(held=5)], 350)
     finish(market, [once()])
     assert market.wealth(1) == 5 * -1 * 10 - 5 * 2.0
     assert int(market.venue[0]["crowd_position"]) + int(account(market, 1)["position"]) == 0

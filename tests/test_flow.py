@@ -26,7 +26,7 @@ class Crowd:
         self.flow["lower"], self.flow["upper"] = LOWER, UPPER
         self.path = np.zeros(rows, PATH)
         self.path["time"] = 10**12 + 500_000_000 * np.arange(1, rows + 1)
-        self.path["reference"] = reference
+        self.path["reference"], self.path["seconds"] = reference, PERIOD_S
         self.shots = np.zeros(rows + 1, SNAPSHOT)
         self.rng = np.random.default_rng(4)
 

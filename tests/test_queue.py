@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from books import book_of, check, depth, send
-from days import INSTANT, at_times, event, feed_of, fall, limit, mark, once, play, quoted, seat, take, trades
+from days import fall, feed_of, limit, mark, once, play, quoted, seat, take
 
-from lobarena.data.schema import ASK, BID, CONTINUOUS
+from lobarena.data.schema import ASK, BID
 from lobarena.sim.book import ahead
 from lobarena.sim.market import Market, Rules
 from lobarena.sim.queue import crowd_lots, thin
@@ -74,27 +74,25 @@ def test_pro_rata_takes_a_run_from_a_uniform_place(lots: int, u: float, queue: l
     [
         (0.5, 1, [4, 5, 5, 8], 9),
         (0.5, 2, [4, 3, 5, 10], 7),  # 0.25 x 18 places: lot 4 on
-        (0.5, 4, [2, 5, 5, 10], 7),  # 0.0625 x 18 places: lot 1 on... two of the 4 and one of the 6
+        (0.5, 4, [1, 6, 5, 10], 7),  # 0.0625 x 18 places: lot 1 on
         (0.0, 3, [1, 6, 5, 10], 7),
     ],
 )
 def test_power_leans_to_the_front(u: float, power: int, queue: list[int], place: int) -> None:
-    if power == 4:
-        queue, place = [1, 6, 5, 10], 7  # lot 1 on: three of the first four go, one stays
     assert thinned(3, u, POWER, power) == (queue, place)
 
 
 def test_pro_rata_is_fair_on_average() -> None:
     """Half of the crowd stands ahead, so half of what is cancelled does, on average."""
-    places = [thinned(4, u, PRO_RATA)[1] for u in (np.arange(170) + 0.5) / 170]
+    places = [thinned(4, u, PRO_RATA)[1] for u in (np.arange(17) + 0.5) / 17]
     assert 10 - np.mean(places) == pytest.approx(2.0, abs=0.01)
 
 
 def test_models_are_ordered_from_pessimistic_to_optimistic() -> None:
-    draws = (np.arange(50) + 0.5) / 50
+    draws = (np.arange(10) + 0.5) / 10
     means = [np.mean([thinned(4, u, model, 3)[1] for u in draws]) for model in (BACK, PRO_RATA, POWER, FRONT)]
     assert means == sorted(means, reverse=True)
-    assert means[0] == 10 and means[-1] == 6
+    assert (means[0], means[-1]) == (10, 6)
 
 
 def test_a_level_without_crowd_lots_is_left_alone() -> None:
@@ -135,4 +133,4 @@ def test_back_never_improves_a_seats_place_while_the_crowd_behind_lasts() -> Non
     shows = [mark(99), *[mark(100 + k) for k in range(10)]]
     feed = feed_of(sorted([*LONG, *events, *shows], key=lambda one: int(one["time"][0])))
     play(Market(feed, Rules(cancel_model="back")), [seat()], [look], 500)
-    assert places[2:] == [10] * 11
+    assert places[1:] == [10] * 11

@@ -4,7 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -16,12 +16,10 @@ import pytest
 from books import check_queue, levels_of
 from days import (
     CONTRACT,
-    INSTANT,
     LOWER,
     UPPER,
     Script,
     account,
-    answer,
     at,
     at_times,
     begin,
@@ -47,9 +45,7 @@ from lobarena.data.schema import (
     ASK,
     AUCTION,
     BID,
-    BREAK,
     CANCEL,
-    CONTINUOUS,
     EVENT,
     LIMIT,
     MARK,
@@ -59,7 +55,7 @@ from lobarena.data.schema import (
 )
 from lobarena.sim.feed import Feed, snapshot_feed
 from lobarena.sim.market import Latency, Market, Rules, Seat
-from lobarena.sim.types import CROWD, NONE, SMALL
+from lobarena.sim.types import NONE, SMALL
 
 CANCEL_MODELS = ("back", "pro rata", "power", "front")
 IMPACTS = ("restore", "decay", "keep")
@@ -248,7 +244,10 @@ class Witness:
                     slot = int(work["id"]) % SMALL[1]
                     lots, before = 0, int(record["orders"]["prev"][slot])
                     while before != NONE:
-                        lots, before = lots + int(record["orders"]["qty"][before]), int(record["orders"]["prev"][before])
+                        lots, before = (
+                            lots + int(record["orders"]["qty"][before]),
+                            int(record["orders"]["prev"][before]),
+                        )
                     key = (number, int(work["id"]))
                     assert lots <= self.ahead.get(key, int(record["orders"]["ahead"][slot]))
                     found[key] = lots
@@ -379,7 +378,10 @@ def test_a_mirrored_record_has_mirrored_trades_where_the_quotes_moved(depth: int
     for day in range(5):
         rows = random_recording(day, 60, turnover, depth)
         turned = replace(rows, snapshots=mirrored_shots(rows.snapshots, about))
-        plain, mirror = _trades_of(mirrored(snapshot_feed(rows).events, about)), _trades_of(snapshot_feed(turned).events)
+        plain, mirror = (
+            _trades_of(mirrored(snapshot_feed(rows).events, about)),
+            _trades_of(snapshot_feed(turned).events),
+        )
         middle = rows.snapshots["bid"][:, 0] + rows.snapshots["ask"][:, 0]
         for k in np.flatnonzero(np.diff(middle)) + 1:
             assert plain[k] == mirror[k], f"day {day}, snapshot {k}"
@@ -479,7 +481,7 @@ def _passive(seen: Any) -> dict[str, Any] | None:
 
 
 def walk(seed: int, rows: int = 400) -> Feed:
-    """A martingale one tick a move, two ticks wide; trades hit the old quotes on the side that it moves to, or either."""
+    """A martingale one tick a move, two ticks wide; most trades hit the quotes that it moves to."""
     rng = np.random.default_rng(seed)
     bid, volume, value, shots = 1_000, 0, 0, []
     for k in range(rows):
