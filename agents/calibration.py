@@ -1,74 +1,96 @@
-"""What quoters may know of a contract beforehand: volatility, and how fill rates fall with distance. Training days only."""
+"""What quoters may know of a contract beforehand, from training days only: volatility and fill rates by distance."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from lobarena.data.schema import MARK, TAKE, TRADING
+from lobarena.agents.quoting import PAUSE_S
+from lobarena.data.schema import ASK, BID, MARK, TAKE, TRADING
 from lobarena.sim.feed import Feed
 
-_LEAST = 20  # trades that must reach a distance for it to count in the fit
-_DISTANCES = np.arange(1, 41) / 2  # ticks from the mid
+_LEAST = 20  # intervals in which trades must reach a distance for it to count in the fit
+_FURTHEST = 200.0  # ticks from the mid that the fit looks at
+
+_INTERVAL = np.dtype(
+    [
+        ("seconds", "f8"),  # from one published book to the next
+        ("mid", "f8"),  # ticks, of the first
+        ("move", "f8"),  # ticks, of the mid
+        ("spread", "f8"),  # ticks, of the first
+        ("lots", "i8"),  # traded meanwhile
+        ("reach", "f8", (2,)),  # ticks from the first mid that buyers and sellers reached; -inf without a trade
+    ]
+)
 
 
 def fit(feeds: Sequence[Feed]) -> dict[str, float]:
     """sigma (ticks a root second), A (per s), k (per tick), spread (ticks), volume (lots per s); {} without data.
 
-    A exp(-k d) is the rate of crowd trades, of one side, that reach d ticks from the mid (Avellaneda & Stoikov 2008,
-    eq. 12), as a line through log rates weighted by counts. Where too few distances were reached, k falls back to 1
-    over the mean distance reached.
+    A exp(-k d) is the rate at which trades of one side reach d ticks from the mid (Avellaneda & Stoikov 2008, eq. 12):
+    a line through log rates, weighted by how often each distance was reached. Thin days: where fewer than two distances
+    were reached 20 times, or nearer ones no more often, k is 1 over the mean distance reached (at least half a tick; 1
+    without trades) and A the rate of trades (at least one). sigma is at least 0.001, k too.
     """
-    seconds, squares, spreads, lots, rows = 0.0, 0.0, 0.0, 0, 0
-    reached = []
-    for feed in feeds:
-        shots = feed.snapshots[feed.snapshots["kind"] == TRADING]
-        both = shots[(shots["bid_size"][:, 0] > 0) & (shots["ask_size"][:, 0] > 0)]
-        if len(both) < 2:
-            continue
-        mids, gaps = (both["bid"][:, 0] + both["ask"][:, 0]) / 2, np.diff(both["time"]) / 1e9
-        trading = (gaps > 0) & (gaps < 60)  # neither repeated stamps nor breaks
-        seconds += float(gaps[trading].sum())
-        squares += float((np.diff(mids)[trading] ** 2).sum())
-        spreads += float((both["ask"][:, 0] - both["bid"][:, 0]).sum())
-        lots += int(both["volume"][-1] - both["volume"][0])
-        rows += len(both)
-        reached.append(_distances(feed))
+    rows = np.concatenate([np.zeros(0, _INTERVAL), *map(_intervals, feeds)])
+    seconds = float(rows["seconds"].sum())
     if seconds <= 0:
         return {}
-    k, intensity = _decay(np.concatenate(reached), seconds)
-    sigma = math.sqrt(max(squares / seconds, 1e-6))
-    return {"sigma": sigma, "A": intensity, "k": k, "spread": spreads / rows, "volume": lots / seconds}
+    k, intensity = _decay(rows, seconds)
+    return {
+        "sigma": max(math.sqrt(float((rows["move"] ** 2).sum()) / seconds), 1e-3),
+        "A": intensity,
+        "k": k,
+        "spread": float(rows["spread"].mean()),
+        "volume": float(rows["lots"].sum()) / seconds,
+    }
 
 
-def _distances(feed: Feed) -> np.ndarray:
-    """(n,) f8, ticks: how far from the last published mid each crowd trade reached; at most one an interval and side."""
-    events, shots = feed.events, feed.snapshots
+def _intervals(feed: Feed) -> np.ndarray:
+    """(n,) _INTERVAL of a day: from each book to the next where both have two sides and no break lies between."""
+    events = feed.events
     marks = np.flatnonzero((events["kind"] == MARK) & (events["ref"] >= 0))
-    trades = np.flatnonzero(events["kind"] == TAKE)
-    before = np.searchsorted(marks, trades) - 1
-    trades, before = trades[before >= 0], before[before >= 0]
-    shot = shots[events["ref"][marks[before]]]
-    both = (shot["bid_size"][:, 0] > 0) & (shot["ask_size"][:, 0] > 0)
-    mid = (shot["bid"][:, 0] + shot["ask"][:, 0]) / 2
-    sign = np.where(events["side"][trades] == 0, 1, -1)
-    distance = (events["price"][trades] - mid) * sign
-    key = (before * 2 + events["side"][trades])[both]
-    furthest = np.full(2 * len(marks), -np.inf)
-    np.maximum.at(furthest, key, distance[both])
-    return furthest[furthest >= 0]
+    if len(marks) < 2:
+        return np.zeros(0, _INTERVAL)
+    shots = feed.snapshots[events["ref"][marks]]
+    bid, ask = shots["bid"][:, 0].astype(float), shots["ask"][:, 0].astype(float)
+    mid = (bid + ask) / 2
+    rows = np.zeros(len(marks) - 1, _INTERVAL)
+    rows["seconds"], rows["move"] = np.diff(shots["time"]) / 1e9, np.diff(mid)
+    rows["mid"], rows["spread"], rows["lots"] = mid[:-1], (ask - bid)[:-1], np.diff(shots["volume"])
+    rows["reach"] = -np.inf
+    takes = np.flatnonzero(events["kind"] == TAKE)
+    place = np.searchsorted(marks, takes) - 1  # the book last published before the trade
+    inside = (place >= 0) & (place < len(rows))
+    for side, away in ((BID, 1), (ASK, -1)):
+        one = inside & (events["side"][takes] == side)
+        np.maximum.at(rows["reach"][:, side], place[one], away * (events["price"][takes[one]] - mid[place[one]]))
+    quoted = (shots["kind"] == TRADING) & (shots["bid_size"][:, 0] > 0) & (shots["ask_size"][:, 0] > 0)
+    usable = quoted[:-1] & quoted[1:] & (rows["seconds"] >= 0) & (rows["seconds"] < PAUSE_S)
+    return np.compress(usable, rows)
 
 
-def _decay(reached: np.ndarray, seconds: float) -> tuple[float, float]:
-    """(k, A) of rates A exp(-k d), one side."""
-    counts = np.array([np.count_nonzero(reached >= distance) for distance in _DISTANCES])
-    use = counts >= _LEAST
-    rates = np.maximum(counts, 1) / (2 * seconds)
-    if np.count_nonzero(use) < 2 or counts[use][0] == counts[use][-1]:
-        k = 1 / max(float(reached.mean()), 0.5) if len(reached) else 1.0
-        return k, max(len(reached), 1) / (2 * seconds)
-    x, y, weight = _DISTANCES[use], np.log(rates[use]), counts[use] / counts[use].sum()
-    centre = float((weight * x).sum())
-    slope = float((weight * (x - centre) * y).sum() / (weight * (x - centre) ** 2).sum())
-    k = max(-slope, 1e-3)
-    return k, math.exp(float((weight * y).sum()) + k * centre)
+def _decay(rows: np.ndarray, seconds: float) -> tuple[float, float]:
+    """(k, A) of rates A exp(-k d), one side.
+
+    An interval tells only whether a distance was reached, so with a share p of them the Poisson rate is -ln(1 - p) over
+    their mean length. A distance counts only where a whole price lies so far from the mid.
+    """
+    reached = rows["reach"][rows["reach"] >= 0]
+    furthest = min(float(reached.max()), _FURTHEST) if len(reached) else 0.0
+    points = []  # distance, log rate, count
+    for distance in np.arange(1, 2 * furthest + 1) / 2:
+        legal = rows[(rows["mid"] + distance) % 1 == 0]
+        count, chances, length = np.count_nonzero(legal["reach"] >= distance), 2 * len(legal), legal["seconds"].sum()
+        if _LEAST <= count < chances and length > 0:
+            rate = -math.log1p(-count / chances) * len(legal) / length
+            points.append((distance, math.log(rate), count))
+    if len(points) >= 2:
+        x, y, weight = np.array(points).T
+        x_mean, y_mean = np.average(x, weights=weight), np.average(y, weights=weight)
+        slope = float((weight * (x - x_mean) * (y - y_mean)).sum() / (weight * (x - x_mean) ** 2).sum())
+        if slope < 0:
+            k = max(-slope, 1e-3)
+            return k, math.exp(float(y_mean + k * x_mean))
+    k = 1 / max(float(reached.mean()), 0.5) if len(reached) else 1.0
+    return max(k, 1e-3), max(len(reached), 1) / (2 * seconds)

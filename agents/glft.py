@@ -29,7 +29,7 @@ class Glft:
             raise ValueError("gamma is positive")
 
     def reset(self, context: Context) -> None:
-        """A new episode; A and k as fitted on training days, else 0.5 a second and 1 a tick; volatility likewise, or 0.3."""
+        """A new episode; A, k, first volatility as fitted, else 0.5 a second, 1 a tick, 0.3 ticks a root second."""
         self._context, self._limit = context, limit_of(context, self.c)
         self._k, self._intensity = context.fitted.get("k", 1.0), context.fitted.get("A", 0.5)
         self._volatility = Volatility(context.fitted.get("sigma", 0.3))

@@ -11,8 +11,8 @@ from lobarena.agents.quoting import View, limit_of, quote, view
 class Ltiic:
     """LTIIC(a, b, c, d): quotes at m -/+ a + b I + d s, s a predicted trend (Niu et al., IJCAI 2024, expert of IMM).
 
-    s is order-flow imbalance at the best prices (Cont, Kukanov & Stoikov 2014, eq. 4), each update's divided by the mean
-    of the two best sizes, cut to -1..1 and smoothed exponentially: our choice, since the paper leaves the predictor open.
+    s is order-flow imbalance at the best prices (Cont, Kukanov & Stoikov 2014), each update's divided by the mean of
+    the two best sizes, cut to -1..1 and smoothed exponentially: our choice, since the paper leaves the predictor open.
     """
 
     a: float = 1.0  # ticks, half spread

@@ -2,6 +2,7 @@
 `lobarena.agents`."""
 
 import inspect
+import math
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -84,15 +85,18 @@ def _parameters(agent: type[Agent]) -> dict[str, Any]:
     """Constructor parameters with their defaults."""
     if is_dataclass(agent):
         return {field.name: field.default for field in fields(agent) if field.init}
-    signature = inspect.signature(agent)
-    return {key: one.default for key, one in signature.parameters.items() if one.kind is not one.VAR_POSITIONAL}
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {key: one.default for key, one in inspect.signature(agent).parameters.items() if one.kind in named}
 
 
 def _value(spec: str, key: str, text: str, default: Any) -> Any:
+    """The text as a value of the default's type; numbers are finite."""
     kind = type(default) if isinstance(default, bool | int | float) else str
     try:
         if kind is bool:
             return {"true": True, "false": False}[text.lower()]
+        if kind is float and not math.isfinite(float(text)):
+            raise ValueError("not finite")
         return kind(text)
     except (ValueError, KeyError) as error:
         raise ValueError(f"{spec!r}: {key} is {text!r}; give a value like {default!r}") from error

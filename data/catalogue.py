@@ -139,7 +139,7 @@ def read_day(day: DayFile | str | Path) -> Recording:
 
     path = day.path if isinstance(day, DayFile) else Path(day)
     place = DayFile(path, "", "", date.min)
-    table = _guard(path, lambda: pq.read_table(path, memory_map=True, use_threads=False))
+    table = _guard(path, lambda: pq.ParquetFile(path, memory_map=True).read(use_threads=False))
     about = _about(path, table.schema)
     try:
         recording = Recording(
@@ -224,7 +224,7 @@ def _quarantine(path: Path, rows: int) -> Quarantine:
 
     if not rows:
         return Quarantine(np.zeros(0, SNAPSHOT))
-    table = _guard(path, lambda: pq.read_table(path, memory_map=True, use_threads=False))
+    table = _guard(path, lambda: pq.ParquetFile(path, memory_map=True).read(use_threads=False))
     about = _about(path, table.schema)
     if about["quarantined"] != rows or table.num_rows != rows:
         raise DataError(f"{path}: {table.num_rows} quarantined rows, {rows} expected; import its source again")

@@ -5,7 +5,7 @@ Each record type stands twice, as a numpy dtype for the kernels and as an Arrow 
 A level whose size is 0 is not there; its price means nothing.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -124,8 +124,9 @@ def to_arrow(rows: np.ndarray) -> "pyarrow.Table":
     columns = []
     for name in rows.dtype.names or ():
         values = rows[name]
-        parts = values.T if values.ndim == 2 else [values]
-        columns += [pa.array(np.ascontiguousarray(part)) for part in parts]
+        for part in values.T if values.ndim == 2 else [values]:
+            buffer = pa.py_buffer(np.ascontiguousarray(part))  # pa.array would load pandas
+            columns.append(pa.Array.from_buffers(pa.from_numpy_dtype(part.dtype), len(part), [None, buffer]))
     return pa.Table.from_arrays(columns, schema=arrow_schema(rows.dtype))
 
 
@@ -140,7 +141,19 @@ def from_arrow(table: "pyarrow.Table", dtype: np.dtype[np.void]) -> np.ndarray:
     for name in dtype.names or ():
         if dtype[name].shape:
             for level in range(dtype[name].shape[0]):
-                rows[name][:, level] = table.column(f"{name}{level + 1}").to_numpy()
+                rows[name][:, level] = _numbers(table.column(f"{name}{level + 1}"), dtype[name].base)
         else:
-            rows[name] = table.column(name).to_numpy()
+            rows[name] = _numbers(table.column(name), dtype[name])
     return rows
+
+
+def _numbers(column: "pyarrow.ChunkedArray", dtype: np.dtype[Any]) -> np.ndarray:
+    """A column's numbers, read from its buffers: pyarrow's own way to numpy loads pandas, which takes a second."""
+    if column.null_count:
+        raise ValueError("a column holds nulls; the file is not a lobarena table of this kind")
+    parts = [
+        np.frombuffer(chunk.buffers()[1], dtype, len(chunk), chunk.offset * dtype.itemsize)
+        for chunk in column.chunks
+        if len(chunk)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype)

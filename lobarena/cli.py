@@ -50,7 +50,7 @@ def agents(json: Json = None) -> None:
     """List the agents that --agents may name, with their parameters and defaults."""
     from lobarena.agents.table import describe
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": name, "class": where, "about": about, "parameters": {k: _plain(v) for k, v in parameters.items()}}
         for name, where, about, parameters in describe()
     ]

@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 
 from lobarena.data.catalogue import DayFile, days, read_day
+from lobarena.data.schema import MARK
 from lobarena.data.sessions import session_times, weekday_before
 from lobarena.sim.feed import Feed, snapshot_feed
 from lobarena.sim.market import Latency, Market, Rules, Seat
@@ -174,10 +175,12 @@ class MarketMaking(gymnasium.Env[np.ndarray, np.int64]):
 
     def _window(self, feed: Feed, segment: int | None) -> tuple[int, int]:
         """Start and end of an episode, ns UTC, inside one session."""
-        sessions = session_times(feed.contract, feed.day, weekday_before(feed.day))
-        first, last = int(feed.events["time"][0]), int(feed.events["time"][-1])
-        spans = [(max(int(a), first), min(int(b), last) - 1_000_000_000) for a, b in sessions]
-        spans = [(a, b) for a, b in spans if b > a]
+        times = feed.events["time"][feed.events["kind"] == MARK]
+        spans = []
+        for start, end in session_times(feed.contract, feed.day, weekday_before(feed.day)).tolist():
+            looks = times[(times >= start) & (times < end)]  # a recording may hold a part of a session, or none of it
+            if len(looks) > 1 and looks[-1] - looks[0] > 2_000_000_000:
+                spans.append((int(looks[0]), int(looks[-1]) - 1_000_000_000))
         if not spans:
             raise ValueError(f"{feed.contract.symbol} {feed.day} has no rows inside its sessions")
         starts = [max(1, (b - a) // self.length) for a, b in spans]

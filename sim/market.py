@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from lobarena.data.schema import CLOSED
-from lobarena.sim.account import equity
 from lobarena.sim.book import clear, new_book, new_tape
 from lobarena.sim.clock import run
 from lobarena.sim.desk import answer
@@ -222,7 +221,10 @@ class Market:
 
     def wealth(self, seat: int) -> float:
         """Currency won or lost so far, the position marked at the crowd's mid, net of fees."""
-        return float(equity(self.venue, seat)) - float(self.venue[0]["seat"][seat]["capital"])
+        v = self.venue[0]
+        account = v["seat"][seat]
+        half_ticks = 2 * int(account["cash"]) + int(account["position"]) * int(v["mid2"])
+        return half_ticks * float(v["tick_value"]) / 2 - float(account["fees"])
 
 
 def _fit(number: int) -> int:

@@ -168,7 +168,7 @@ def _plan(
 
 
 def _pace(swing: float, n: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) f8, mean 1: how fast the crowd's time runs; `swing` of it follows the square of a wandering normal number."""
+    """(n,) f8, mean 1: how fast the crowd's time runs; `swing` of it is the square of a wandering normal number."""
     kept = 1 - PERIOD_S / PACE_S
     state = float(rng.standard_normal())
     wander = np.zeros(n)

@@ -1,18 +1,23 @@
 """What every agent of the table must do; an agent that is added is tested here without a line more."""
 
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
-from days import CONTRACT, OPEN, random_recording
+from days import OPEN, random_recording
+from markets import UPPER, after, day_of
 
+from lobarena.agents import table
 from lobarena.agents.base import Context, Quotes, check_quotes
-from lobarena.agents.table import AGENTS, describe, load, make, parse
+from lobarena.agents.foic import Foic
+from lobarena.agents.idle import Idle
+from lobarena.agents.table import AGENTS, GROUP, describe, load, make, parse
 from lobarena.data.contracts import contract
 from lobarena.data.schema import BREAK, CALL, CLOSED, CONTINUOUS
 from lobarena.sim.feed import snapshot_feed
 from lobarena.sim.market import Market, Seat
-from lobarena.sim.types import OBSERVATION, SEEN_LEVELS
+from lobarena.sim.types import OBSERVATION, SEEN_LEVELS, UNKNOWN_ORDER
 
 OPENS = 1_700_000_000_000_000_000
 CLOSES = OPENS + 1_800 * 10**9
@@ -83,9 +88,9 @@ def test_quotes_are_whole_legal_and_within_the_limits(name):
         assert position + sum(size for _, size in quotes.bids) <= LIMIT
         assert position - sum(size for _, size in quotes.asks) >= -LIMIT
         assert all(size <= SIZE and 3_500 <= price <= 4_100 for price, size in (*quotes.bids, *quotes.asks))
-    full = agent.act(observation(position=LIMIT))
-    assert full.bids == ()
-    assert agent.act(observation(position=-LIMIT)).asks == ()
+    for beyond in (0, 1, 10):
+        assert agent.act(observation(position=LIMIT + beyond)).bids == ()
+        assert agent.act(observation(position=-LIMIT - beyond)).asks == ()
 
 
 @pytest.mark.parametrize(
@@ -94,6 +99,8 @@ def test_quotes_are_whole_legal_and_within_the_limits(name):
         {"bid": None},
         {"ask": None},
         {"bid": None, "ask": None},
+        {"bid": 4_100, "ask": None},  # locked at the upper limit
+        {"bid": None, "ask": 3_500},  # and at the lower
         {"phase": BREAK},
         {"phase": CLOSED},
         {"phase": CALL},
@@ -134,22 +141,44 @@ def test_every_agent_says_what_it_is_and_builds_from_its_own_parameters(name):
     assert isinstance(make(name, **row[3]), load(name))
 
 
-def test_an_agent_plays_a_real_market_from_start_to_end(name):
-    feed = snapshot_feed(random_recording(seed=3, rows=200))
-    market = Market(feed)
-    market.start([Seat(position_limit=LIMIT)], OPEN, int(feed.snapshots["time"][-1]))
-    agent = make(name)
-    agent.reset(replace(context(), contract=CONTRACT))
-    looks = 0
+def play(agent, market, opens, closes):
+    """Quotes of an episode with one seat, from its start to its end."""
+    market.start([Seat(position_limit=LIMIT)], opens, closes)
+    agent.reset(replace(context(), contract=market.feed.contract, opens=opens, closes=closes))
+    answers = []
     while (seat := market.run()) > 0:
         quotes = agent.act(market.observation(seat))
-        looks += 1
         check_quotes(quotes)
+        answers.append(quotes)
         market.decide(seat, quotes.bids, quotes.asks, quotes.take, thinking_ns=1_000)
+    return answers
+
+
+def test_an_agent_plays_a_day_from_start_to_end(name):
+    feed = snapshot_feed(random_recording(seed=3, rows=200))
+    market = Market(feed)
+    assert len(play(make(name), market, OPEN, int(feed.snapshots["time"][-1]))) > 50
     account = market.venue[0]["seat"][1]
-    assert looks > 50
     assert account["position"] == 0
     assert (account["orders"] == 0) == (name == "idle")
+
+
+def test_an_agent_lives_through_a_market_that_locks_and_empties(name):
+    calm = [(k / 2, 3_800, 20, 3_801, 20, 3_800, 4 * k) for k in range(1, 20)]
+    locked = [(10 + k / 2, UPPER, 500, 0, 0, UPPER, 80 + 2 * k) for k in range(10)]
+    empty = [(15 + k / 2, 0, 0, 0, 0, UPPER, 98) for k in range(10)]
+    back = [(20 + k / 2, 3_900 + k % 2, 20, 3_902, 20, 3_901, 98 + 6 * k) for k in range(20)]
+    market = Market(day_of(*calm, *locked, *empty, *back))
+    answers = play(make(name), market, after(0.75), after(30))
+    quoted = [bool(quotes.bids or quotes.asks) for quotes in answers]
+    assert len(quoted) > 40
+    assert quoted[0] == quoted[-1] == (name != "idle")
+    assert sum(not quotes for quotes in quoted) >= 20  # locked and empty
+    account = market.venue[0]["seat"][1]
+    assert account["position"] == 0
+    known = account["refused"].copy()
+    known[UNKNOWN_ORDER] = 0  # a cancel may come after the fill
+    assert not known.any()
 
 
 @pytest.mark.parametrize(
@@ -159,6 +188,7 @@ def test_an_agent_plays_a_real_market_from_start_to_end(name):
         ("foic:Q=1", "agent 'foic' has no parameter 'Q'; did you mean"),
         ("foic:N", r"'N' is no parameter; write foic:NAME=VALUE"),
         ("foic:N=one", "N is 'one'; give a value like 0"),
+        ("liic:a=nan", "a is 'nan'; give a value like 1.0"),
         ("idle:x=1", "it has none"),
     ],
 )
@@ -170,3 +200,16 @@ def test_a_wrong_name_is_answered_with_the_nearest_right_one(spec, message):
 def test_a_specification_carries_parameters():
     assert parse("foic:N=1, M=2") == ("foic", {"N": 1, "M": 2})
     assert parse("liic:a=2.5") == ("liic", {"a": 2.5})
+
+
+def test_an_installed_package_adds_its_agents_and_takes_no_name_of_ours(monkeypatch):
+    points = [
+        EntryPoint("theirs", "lobarena.agents.idle:Idle", GROUP),
+        EntryPoint("foic", "lobarena.agents.idle:Idle", GROUP),
+        EntryPoint("broken", "lobarena.agents.idle:Nothing", GROUP),
+    ]
+    monkeypatch.setattr(table, "entry_points", lambda group: points if group == GROUP else [])
+    assert isinstance(make("theirs"), Idle)
+    assert isinstance(make("foic"), Foic)
+    with pytest.raises(ValueError, match=r"agent 'broken' cannot be loaded from lobarena\.agents\.idle:Nothing"):
+        load("broken")

@@ -103,6 +103,16 @@ def test_the_price_follows_the_reference_price():
     assert abs(mid[-60:].mean() - MIDDLE - 12.5) < 1
 
 
+def test_a_fast_period_holds_more_trades_than_a_slow_one():
+    crowd = Crowd(rows=200)
+    crowd.path["seconds"] = np.where(np.arange(200) % 2 == 0, 0.1, 0.9)
+    crowd.open([(side, MIDDLE + (1 - 2 * (side == BID)) * k, 200) for side in (BID, ASK) for k in range(1, 8)])
+    while crowd.flow["row"][0] < 200:
+        crowd.trade(crowd.draws(500))
+    traded = np.diff(crowd.shots["volume"])
+    assert traded[1::2].sum() > 3 * traded[::2].sum()
+
+
 def test_nobody_quotes_beyond_the_price_limits():
     crowd = Crowd(rows=120, reference=UPPER - 1.5)
     crowd.open([(BID, UPPER - 3, 20), (ASK, UPPER - 1, 20)])

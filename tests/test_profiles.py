@@ -22,7 +22,7 @@ def test_excitement_dies_out(code: str):
 
 def test_rates_and_sizes_are_those_of_the_profile():
     regime = Regime(0.3, 10.0, 0.1, 180.0, 9.0, 2.0, 4.0, 0.1, 0.5)
-    row = Profile(3_000, 0.4, 0.8, 0.5, (regime, regime, regime)).rows()[0]
+    row = Profile(3_000, 0.4, 0.8, 0.5, 0.6, (regime, regime, regime)).rows()[0]
     assert row["excite"] == pytest.approx(0.4)
     drawn = np.random.default_rng(1).standard_exponential(200_000)
     assert (1 + (drawn * row["limit_size"]).astype(int)).mean() == pytest.approx(9, rel=0.01)

@@ -24,6 +24,7 @@ from days import (
     at_times,
     begin,
     crowd_book,
+    event,
     fall,
     feed_of,
     finish,
@@ -46,9 +47,11 @@ from lobarena.data.schema import (
     AUCTION,
     BID,
     CANCEL,
+    DELETE,
     EVENT,
     LIMIT,
     MARK,
+    MARKET,
     PHASE,
     SETTLEMENT,
     TAKE,
@@ -646,6 +649,62 @@ def test_a_cancel_finds_no_more_than_the_crowd_has() -> None:
     finish(market, [once(take=7), once(asks=[(1_001, 5)])])
     assert crowd_book(market, ASK) == {1_005: 50}
     assert int(account(market, 2)["position"]) == 0
+
+
+# A record of every order: executions are sent as aggressors, so they meet whoever is first now.
+
+
+ORDERS = [
+    *quoted({990: 100}, {1_010: 100}),
+    limit(10, BID, 999, 4, ref=1),
+    limit(20, BID, 999, 6, ref=2),
+    limit(30, ASK, 1_001, 5, ref=3),
+    mark(40),
+]
+
+
+@pytest.mark.kernels
+def test_in_an_order_feed_a_delete_takes_its_own_order_and_no_other() -> None:
+    market = Market(feed_of([*ORDERS, event(100, DELETE, ref=1), event(110, DELETE, ref=1), mark(120)]))
+    market.run()
+    assert crowd_book(market, BID) == {990: 100, 999: 6}
+
+
+@pytest.mark.kernels
+def test_in_an_order_feed_an_execution_meets_the_seat_that_stands_first_and_the_maker_stays() -> None:
+    """A seat at 1,000 is in the aggressor's way; the recorded maker keeps its 4 lots until it is deleted."""
+    events = [limit(100, ASK, 999, 4, ref=4), mark(110), event(120, DELETE, ref=1), mark(130)]
+    market = Market(feed_of([*ORDERS, *events]))
+    books: list[dict[int, int]] = []
+
+    def look(seen: Any) -> dict[str, Any] | None:
+        books.append(crowd_book(market, BID))
+        return {"bids": [(1_000, 4)]} if len(books) == 2 else None
+
+    play(market, [seat()], [look], 140)
+    assert trades(market)[0] == (1, 0, 1_000, 4)
+    assert [book.get(999) for book in books] == [None, 10, 10, 6]
+
+
+@pytest.mark.kernels
+def test_in_an_order_feed_what_a_seat_took_of_an_order_is_gone_from_it() -> None:
+    """A seat took 3 of the 5 lots of order 3; the recorded buyer of 5 finds 2, and the delete finds nothing."""
+    events = [event(100, TAKE, BID, 1_001, 5), event(110, DELETE, ref=3), mark(120)]
+    market = Market(feed_of([*ORDERS, *events]))
+    begin(market, [seat()], 130, opens=40)
+    finish(market, [once(take=3)])
+    assert trades(market)[0] == (0, 1, 1_001, 3)
+    assert int(market.venue[0]["unfilled"]) == 3
+    assert crowd_book(market, ASK) == {1_010: 100}
+
+
+@pytest.mark.kernels
+def test_a_market_order_of_the_record_walks_the_book_and_its_rest_is_gone() -> None:
+    market = Market(feed_of([*ORDERS, event(100, MARKET, ASK, 0, 15), mark(120)]))
+    market.run()
+    v = market.venue[0]
+    assert crowd_book(market, BID) == {990: 95}
+    assert (int(v["volume"]), int(v["turnover"]), int(v["last"])) == (15, 10 * 999 + 5 * 990, 990)
 
 
 # The same run gives the same bytes.

@@ -97,6 +97,12 @@ def test_wild_stretches_move_more_than_calm_ones():
     assert moved[REGIMES.index("calm")] < moved[REGIMES.index("normal")] < moved[REGIMES.index("wild")]
 
 
+def test_trades_come_in_clusters():
+    traded = np.diff(embedded(["RB"], DAYS[:1])[0].snapshots["volume"][1:])
+    assert np.corrcoef(traded[1:], traded[:-1])[0, 1] > 0.2
+    assert np.mean(traded == 0) < 0.1
+
+
 def test_a_day_can_be_wild_throughout():
     assert set(regime_spans("FU", DAY, 1, 20, ("wild",))[:, 2].tolist()) == {REGIMES.index("wild")}
     wild, calm = (synthetic_day("FU", DAY, 1, 20, (name,)).snapshots for name in ("wild", "calm"))

@@ -114,7 +114,7 @@ def test_a_stopped_run_is_readable_and_the_same_call_finishes_it(tmp_path):
 
 def test_a_folder_of_another_config_is_refused_until_told_to_overwrite(tmp_path):
     run(small(tracks=("solo",), agents=("idle",)), tmp_path / "run", processes=1)
-    with pytest.raises(ResultsError, match="config.seed is 0 there and 1 here"):
+    with pytest.raises(ResultsError, match="seed is 0 there and 1 here; choose another --out, or --overwrite"):
         run(small(tracks=("solo",), agents=("idle",), seed=1), tmp_path / "run", processes=1)
     run(small(tracks=("solo",), agents=("idle",), seed=1), tmp_path / "run", processes=1, overwrite=True)
 
