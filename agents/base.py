@@ -63,7 +63,9 @@ class Agent(Protocol):
 def check_quotes(quotes: Quotes) -> None:
     """Refuse quotes that mean nothing, with QuoteError; sizes that are merely too large are the venue's to refuse."""
     if not isinstance(quotes, Quotes):
-        raise QuoteError(f"act() returned {type(quotes).__name__}; return Quotes(bids=[(price, size)], asks=[...]) or None")
+        raise QuoteError(
+            f"act() returned {type(quotes).__name__}; return Quotes(bids=[(price, size)], asks=[...]) or None"
+        )
     best = []
     for side, ladder in (("bids", quotes.bids), ("asks", quotes.asks)):
         if len(ladder) > QUOTE_LEVELS:

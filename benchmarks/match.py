@@ -55,16 +55,17 @@ class Terms:
     fitted: dict[str, float]
 
 
-def play(market: Market, episode: Episode, entries: Sequence[Entry], terms: Terms) -> dict[str, Any]:
+def play(market: Market, episode: Episode, entries: Sequence[Entry], terms: Terms, lost: str = "") -> dict[str, Any]:
     """Run one episode: {table: rows} as `ResultWriter.write` takes them.
 
     Agents draw from streams named by what they are, so that no agent's numbers depend on who else plays. An agent
-    that fails loses its seat: its orders leave at once, its position is closed at the end.
+    that fails loses its seat: its orders leave at once, its position is closed at the end. With `lost`, the reason why
+    no agent can play, every seat has failed from the start.
     """
     place = (episode.contract, episode.day, episode.segment)
     market.start([terms.seat] * len(entries), episode.opens, episode.closes, _seed(terms.seed, *place))
     minds: list[Mind | None] = []
-    errors = [""] * len(entries)
+    errors = [lost] * len(entries)
     for number, entry in enumerate(entries):
         rng = generator(terms.seed, "agent", entry.label, *place)
         context = Context(
@@ -77,6 +78,9 @@ def play(market: Market, episode: Episode, entries: Sequence[Entry], terms: Term
             rng=rng,
             fitted=terms.fitted,
         )
+        if lost:
+            minds.append(None)
+            continue
         try:
             agent = make(entry.name, **entry.parameters)
             agent.reset(context)
@@ -169,7 +173,9 @@ def _rows(
             }
         )
         n = len(table["time"])
-        tables["fills"].append({**{name: [value] * n for name, value in (key | {"agent": entry.label}).items()}, **table})
+        tables["fills"].append(
+            {**{name: [value] * n for name, value in (key | {"agent": entry.label}).items()}, **table}
+        )
         tables["curve"].append(_curve(key, curve, tick_value))
         if mind:
             tables["decisions"].append(_decisions(key, mind, charged, measured, outcomes))
@@ -252,5 +258,3 @@ def _joined(parts: Sequence[dict[str, Any]]) -> Any:
         else:
             joined[name] = [one for value in values for one in value]
     return joined
-
-

@@ -70,7 +70,9 @@ def fields(config: Config, root: Path) -> list[Field]:
             raise ConfigError(f"no contract {name!r} in {root}; it holds {', '.join(symbols) or 'nothing'}")
     chosen = []
     for symbol in wanted:
-        mine = [day for day in every if day.symbol == symbol and (not config.days or _day(day.trading_day) in config.days)]
+        mine = [
+            day for day in every if day.symbol == symbol and (not config.days or _day(day.trading_day) in config.days)
+        ]
         if not mine:
             raise ConfigError(f"no day of {symbol} in {root} is among days = {', '.join(config.days)}")
         count = min(config.train_days, len(mine) - 1)
@@ -88,7 +90,9 @@ def units(config: Config, programme: Sequence[Field]) -> list[Unit]:
     labels = tuple(config.agents)
     found: list[Unit] = []
 
-    def add(track: str, day: DayFile, segment: int, rotation: int, span: tuple[int, int], seated: tuple[str, ...]) -> None:
+    def add(
+        track: str, day: DayFile, segment: int, rotation: int, span: tuple[int, int], seated: tuple[str, ...]
+    ) -> None:
         number = int(_day(day.trading_day))
         place = Episode(len(found), track, day.exchange, day.symbol, number, segment, rotation, *span)
         found.append(Unit(place, day, seated))
@@ -125,7 +129,15 @@ def clip(recording: Recording, before: int) -> Recording:
     shots = recording.snapshots[recording.snapshots["time"] < before]
     quarantine = type(recording.quarantine)(recording.quarantine.rows[:0])
     return Recording(
-        recording.contract, recording.symbol, recording.exchange, recording.trading_day, shots, quarantine, [], "", len(shots)
+        recording.contract,
+        recording.symbol,
+        recording.exchange,
+        recording.trading_day,
+        shots,
+        quarantine,
+        [],
+        "",
+        len(shots),
     )
 
 

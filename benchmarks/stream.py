@@ -18,7 +18,13 @@ SEED = 20261124
 TICKS = 4_096  # prices of the stream
 LIMIT, MARKET, CANCEL = 0, 1, 2
 MESSAGE = np.dtype([("kind", "i4"), ("side", "i4"), ("price", "i4"), ("size", "i4"), ("order", "i4")])
-CHECKSUM = {"trades": 245_509, "lots": 6_287_788, "notional": 13_177_297_846, "bid": 2_165, "ask": 2_168}  # of 1,000,000
+CHECKSUM = {
+    "trades": 245_509,
+    "lots": 6_287_788,
+    "notional": 13_177_297_846,
+    "bid": 2_165,
+    "ask": 2_168,
+}  # of 1,000,000
 
 
 def stream(count: int = 1_000_000, seed: int = SEED) -> np.ndarray:

@@ -27,10 +27,6 @@ Progress = Callable[[int, int, str], None]
 Recorded = dict[tuple[Any, ...], np.ndarray]
 
 
-class WorkerDied(RuntimeError):
-    """A process ended by itself while it played an episode."""
-
-
 def run(
     config: Config,
     out: Path | str,
@@ -80,7 +76,9 @@ def data_root(config: Config) -> Path:
         return embedded_root(config.seed)
     root = Path(config.data)
     if not root.is_dir():
-        raise ConfigError(f'data is {config.data!r}: no such folder; give a catalogue made by `lobarena data import`, or "synthetic"')
+        raise ConfigError(
+            f'data is {config.data!r}: no such folder; give a catalogue made by `lobarena data import`, or "synthetic"'
+        )
     return root
 
 
@@ -125,11 +123,8 @@ def _play_all(jobs: Sequence[_Job], processes: int) -> Iterator[tuple[_Job, dict
                 job = next(iter(waiting.values()))
                 deaths[job.unit.name] = deaths.get(job.unit.name, 0) + 1
                 if deaths[job.unit.name] > 1:
-                    labels = ", ".join(job.unit.labels)
-                    raise WorkerDied(
-                        f"the process that played {job.unit.name} died twice ({labels}); out of memory, or an agent "
-                        "crashed the interpreter. Leave the agent out, or give it more memory; finished episodes are kept"
-                    ) from error
+                    left.remove(job)
+                    yield job, _play(job, f"the process that played this episode died twice ({error})")
             alone = True
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -139,7 +134,8 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _play(job: _Job) -> dict[str, Any]:
+def _play(job: _Job, lost: str = "") -> dict[str, Any]:
+    """The rows of one episode; `lost` says why nobody can play it, which fails all its seats."""
     config, unit = job.config, job.unit
     table = entries(config)
     seated = [Entry(label, *table[label], job.charges[label]) for label in unit.labels]
@@ -155,7 +151,7 @@ def _play(job: _Job) -> dict[str, Any]:
         capital=config.capital,
     )
     terms = Terms(config.seed, seat, config.order_size, config.deadline_ms / 1e3, config.deadlines, job.fitted)
-    return play(_market(unit.day, config), unit.episode, seated, terms)
+    return play(_market(unit.day, config), unit.episode, seated, terms, lost)
 
 
 @lru_cache(maxsize=2)

@@ -31,7 +31,9 @@ def join(one: Recording, other: Recording) -> Recording:
             )
         second["volume"] += first["volume"][-1]
         whole = first["turnover"][-1] != UNKNOWN and second["turnover"][0] != UNKNOWN
-        second["turnover"] = np.where(second["turnover"] != UNKNOWN, second["turnover"] + first["turnover"][-1], UNKNOWN)
+        second["turnover"] = np.where(
+            second["turnover"] != UNKNOWN, second["turnover"] + first["turnover"][-1], UNKNOWN
+        )
         if not whole:
             second["turnover"] = UNKNOWN
     seam = Finding("joined", len(second), int(second["row"][0]) if len(second) else 0, _text(one, other), NOTED)

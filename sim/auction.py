@@ -29,11 +29,7 @@ def clearing_price(book, reference):
         sells += level[levels + x]["size"]
         lots = min(buys, sells)
         imbalance, distance = abs(buys - sells), abs(x - reference)
-        if (
-            lots > most
-            or (lots == most and imbalance < gap)
-            or (lots == most and imbalance == gap and distance <= far)
-        ):
+        if lots > most or (lots == most and imbalance < gap) or (lots == most and imbalance == gap and distance <= far):
             found, most, gap, far = np.int64(x), lots, imbalance, distance
         buys -= level[x]["size"]
     return found, most

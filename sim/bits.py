@@ -113,5 +113,3 @@ def next_bid(book, price):
 def next_level(book, side, price):
     """The occupied level of `side` nearest to `price`, at it or further from the market."""
     return next_bid(book, price) if side == BID else next_ask(book, price)
-
-

@@ -37,7 +37,9 @@ def new_book(size: tuple[int, int] = SMALL, base: int = 0) -> np.ndarray:
     ValueError unless levels is a multiple of 2,048 (whole words of the occupancy map) and slots is positive.
     """
     if size[0] <= 0 or size[0] % 2_048 or size[1] <= 0:
-        raise ValueError(f"a book of {size[0]} levels and {size[1]} slots; give a multiple of 2,048 levels and some slots")
+        raise ValueError(
+            f"a book of {size[0]} levels and {size[1]} slots; give a multiple of 2,048 levels and some slots"
+        )
     book = np.zeros(1, book_type(*size))
     clear(book, base)
     return book

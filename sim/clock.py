@@ -132,10 +132,11 @@ def _call_margins(book, venue, tape):
     v = venue[0]
     for seat in range(1, v["seats"] + 1):
         s = v["seat"][seat]
-        if s["position"] != 0 and v["phase"] == CONTINUOUS:
-            if s["liquidated"] == 1 or equity(venue, seat) < margin_of(venue, s["position"]):
-                close_out(book, venue, tape, seat)
-                s["state"], s["liquidated"] = OUT, 1
+        if s["position"] == 0 or v["phase"] != CONTINUOUS:
+            continue
+        if s["liquidated"] == 1 or equity(venue, seat) < margin_of(venue, s["position"]):
+            close_out(book, venue, tape, seat)
+            s["state"], s["liquidated"] = OUT, 1
 
 
 @kernel

@@ -42,7 +42,7 @@ def apply(book, venue, tape, event, snapshots, ids):
     index = np.int64(max(0, min(levels - 1, event["price"] - book[0]["base"])))
     if kind == LIMIT:
         _limit(book, venue, tape, side, index, size, np.int64(event["ref"]), ids)
-    elif kind == TAKE or kind == MARKET:
+    elif kind in (TAKE, MARKET):
         if v["phase"] == CONTINUOUS:
             own = np.int64(event["price"])
             if kind == MARKET:
@@ -100,7 +100,7 @@ def _limit(book, venue, tape, side, index, size, ref, ids):
 
 @kernel
 def _raise(book, venue, tape, side, index, size):
-    """Add crowd lots at a level; what a seat did may have left crowd lots in the way, which the record knows to be gone.
+    """Add crowd lots at a level; what a seat did may have left crowd lots in the way, which the record says are gone.
 
     Seats in the way are hit at their own prices: the record went through them.
     """

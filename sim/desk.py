@@ -16,7 +16,7 @@ from lobarena.sim.types import BOOK_FULL, DAY, IOC, MAX_WORKING, NONE, QUOTE_LEV
 
 @kernel
 def answer(venue, seat, thinking_ns):
-    """The seat has decided (its `target`, `take` and `keep` are set); its orders leave when the thinking time is over."""
+    """The seat has decided (its `target`, `take` and `keep` are set); its orders leave when it has thought."""
     v = venue[0]
     v["seat"][seat]["state"] = THINKING
     post(venue, v["now"] + thinking_ns, ANSWER, seat)

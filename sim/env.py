@@ -301,5 +301,7 @@ def _files(data: str, contract: str, day: str, seed: int) -> list[DayFile]:
     symbol = contract.upper() or (symbols[0] if symbols else "")
     found = [file for file in every if file.symbol == symbol and day in ("", f"{file.trading_day:%Y%m%d}")]
     if not found:
-        raise ValueError(f"no day {day or 'at all'} of {symbol or 'any contract'} in {data}; it holds {', '.join(symbols)}")
+        raise ValueError(
+            f"no day {day or 'at all'} of {symbol or 'any contract'} in {data}; it holds {', '.join(symbols)}"
+        )
     return found

@@ -144,7 +144,7 @@ def record(book, venue, tape, fills, price, reason, work):
             continue
         fill["mid2"] = v["mid2"]
         why = reason
-        if maker != CROWD and (reason == TOOK or reason == QUEUE_REACHED):
+        if maker != CROWD and reason in (TOOK, QUEUE_REACHED):
             why = QUEUE_REACHED if at == price or price == NONE else CROSSED
         fill["reason"] = why
         signed = size if side == BID else -size  # the taker's

@@ -46,14 +46,18 @@ def snapshot_feed(recording: Recording, seed: int = 0, digest: str = "") -> Feed
     """
     shots = recording.snapshots
     if len(shots) == 0:
-        raise ValueError(f"{recording.symbol} {recording.trading_day} has no usable rows; `lobarena data check` says why")
+        raise ValueError(
+            f"{recording.symbol} {recording.trading_day} has no usable rows; `lobarena data check` says why"
+        )
     contract, day = recording.contract, recording.trading_day
     sessions = _sessions(contract, day, shots)
     low, high = _prices(shots)
     lower, upper = _limits(contract, shots, low)
     base = max(0, min(low, lower) - MARGIN_TICKS)
     size = _size(max(high, upper) + MARGIN_TICKS - base, f"{recording.symbol} {day}")
-    events, unexplained = infer(shots, _since(shots, sessions), base, size[0], stream(seed, "crowd", recording.symbol, day))
+    events, unexplained = infer(
+        shots, _since(shots, sessions), base, size[0], stream(seed, "crowd", recording.symbol, day)
+    )
     events = _with_phases(events, sessions)
     return Feed(contract, day, events, shots, base, size, lower, upper, sessions, 1, unexplained, digest)
 
@@ -83,7 +87,11 @@ def _limits(contract: Contract, shots: np.ndarray, lowest: int) -> tuple[int, in
     if len(recorded):
         return int(recorded["lower"][0]), int(recorded["upper"][0])
     for row in shots[:1_000]:
-        for name, there in (("last", row["last"] > 0), ("bid", row["bid_size"][0] > 0), ("ask", row["ask_size"][0] > 0)):
+        for name, there in (
+            ("last", row["last"] > 0),
+            ("bid", row["bid_size"][0] > 0),
+            ("ask", row["ask_size"][0] > 0),
+        ):
             if there:
                 first = int(row[name] if name == "last" else row[name][0])
                 reach = int(2 * first * contract.daily_limit)
@@ -128,5 +136,3 @@ def _with_phases(events: np.ndarray, sessions: np.ndarray) -> np.ndarray:
     marks["side"][-1] = CLOSED
     places = np.searchsorted(events["time"], marks["time"], "left")
     return np.insert(events, places, marks)
-
-

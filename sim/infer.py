@@ -117,7 +117,6 @@ def _infer(snapshots, since, row, base, crowd, state, events, moments, places):
 def _interval(snapshots, row, base, crowd, state, events, made, places):
     """Everything between the snapshot before and this one; the new number of events, or -1 without room."""
     shot = snapshots[row]
-    levels = crowd.shape[1]
     s = state[0]
     lots = np.int64(shot["volume"] - s["volume"])
     known = shot["turnover"] != UNKNOWN and s["turnover"] != UNKNOWN

@@ -88,7 +88,7 @@ class Rules:
 class Market:
     """A market that runs until a seat must decide; reusable, one episode after the other."""
 
-    def __init__(self, feed: Feed, rules: Rules = Rules()) -> None:  # noqa: B008 - frozen
+    def __init__(self, feed: Feed, rules: Rules = Rules()) -> None:
         self.feed, self.rules = feed, rules
         self.book = new_book(feed.size, feed.base)
         self.tape = new_tape(self.book)

@@ -107,7 +107,7 @@ def _by_last(shot, base, best, crowd, price, lots, prices, sizes):
     bid, ask = best[BID], best[ASK]
     if ask < levels and price >= ask:
         maker = ASK
-    elif 0 <= bid and price <= bid:
+    elif bid >= 0 and price <= bid:
         maker = BID
     else:
         return _add(prices, sizes, 0, price, lots)

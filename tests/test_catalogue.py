@@ -70,7 +70,9 @@ def test_another_content_of_a_day_is_not_overwritten_unasked(tmp_path: Path, rec
     path = write(root, recording)
     assert write(root, recording) == path
     other = read(best(tmp_path, GOOD_ROWS[:4]))[0]
-    with pytest.raises(DataError, match=r"holds this day already, from another rb1805_20171113\.csv; pass overwrite=True"):
+    with pytest.raises(
+        DataError, match=r"holds this day already, from another rb1805_20171113\.csv; pass overwrite=True"
+    ):
         write(root, other)
     write(root, other, overwrite=True)
     assert len(read_day(path).snapshots) == 4

@@ -160,7 +160,6 @@ def test_the_first_use_says_that_it_compiles(run: Run, monkeypatch: pytest.Monke
     monkeypatch.setattr(tournament, "run", lambda _, out, **__: make_run(out))
     monkeypatch.setenv("LOBARENA_CACHE", str(tmp_path / "empty"))
     assert "compiling" in run("tournament", "--out", tmp_path / "run")[2]
-    monkeypatch.undo()
 
 
 def test_a_report_comes_from_the_folder_alone_and_says_where_it_lies(run: Run, tmp_path: Path):

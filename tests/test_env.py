@@ -35,7 +35,9 @@ def test_gymnasiums_own_checker_passes():
 
 def test_the_docstring_specifies_every_observation_with_its_bounds():
     space = make().observation_space
-    rows = [line for line in MarketMaking.__doc__.splitlines() if line.strip().startswith("| ") and line.count("|") == 6]
+    rows = [
+        line for line in MarketMaking.__doc__.splitlines() if line.strip().startswith("| ") and line.count("|") == 6
+    ]
     covered = set()
     for row in rows:
         cells = [cell.strip() for cell in row.strip().strip("|").split("|")]
@@ -111,8 +113,8 @@ def test_what_comes_later_cannot_be_seen_before():
     """Change every row of the record after a moment: nothing before it differs by a bit."""
     from dataclasses import replace
 
-    from lobarena.sim import env as module
     from lobarena.data.catalogue import read_day
+    from lobarena.sim import env as module
     from lobarena.sim.feed import snapshot_feed
 
     one, other = make().unwrapped, make().unwrapped

@@ -411,10 +411,10 @@ def test_buys_and_sells_of_quotes_that_stay_have_no_preferred_order() -> None:
 def _trades_of(events: np.ndarray) -> list[list[tuple[int, int, int]]]:
     """Of each interval, the crowd's aggressors in their order: (side, price, lots)."""
     found: list[list[tuple[int, int, int]]] = [[]]
-    for event in events:
-        if event["kind"] == TAKE:
-            found[-1].append((int(event["side"]), int(event["price"]), int(event["size"])))
-        elif event["kind"] == MARK:
+    for row in events:
+        if row["kind"] == TAKE:
+            found[-1].append((int(row["side"]), int(row["price"]), int(row["size"])))
+        elif row["kind"] == MARK:
             found.append([])
     return found
 

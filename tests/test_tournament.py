@@ -1,5 +1,4 @@
 import json
-import os
 
 import pytest
 
@@ -43,16 +42,9 @@ class Unborn:
         raise MemoryError("no room for my weights")
 
 
-class Dying(Greedy):
-    """Takes its process with it."""
-
-    def act(self, observation):
-        os._exit(1)
-
-
 @pytest.fixture
 def bad_agents(monkeypatch):
-    for name, one in (("crashing", Crashing), ("greedy", Greedy), ("unborn", Unborn), ("dying", Dying)):
+    for name, one in (("crashing", Crashing), ("greedy", Greedy), ("unborn", Unborn)):
         monkeypatch.setitem(table.AGENTS, name, f"{__name__}:{one.__name__}")
 
 
@@ -91,6 +83,24 @@ def test_a_bad_agent_costs_itself_the_episode_and_nobody_else_anything(tmp_path,
     assert (rows["greedy"]["status"], rows["greedy"]["fills"]) == ("ok", 0)
     assert rows["greedy"]["refused"] > 0
     assert rows["foic"]["status"] == "ok"
+
+
+def test_an_agent_that_kills_its_process_fails_its_own_episodes_only(tmp_path, monkeypatch):
+    """The agent is a file on the path, as a user's would be: the processes that play must find it too."""
+    (tmp_path / "deadly.py").write_text(
+        "import os\n\n\nclass Deadly:\n    def reset(self, context):\n        pass\n\n"
+        "    def act(self, observation):\n        os._exit(1)\n"
+    )
+    info = tmp_path / "deadly-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: deadly\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[lobarena.agents]\ndeadly = deadly:Deadly\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    config = small(tracks=("solo",), agents=("idle", "deadly", "foic"))
+    rows = read(run(config, tmp_path / "run", processes=2)).episodes.to_pylist()
+    assert {row["agent"]: row["status"] for row in rows} == {"idle": "ok", "deadly": "failed", "foic": "ok"}
+    assert all("died twice" in row["error"] for row in rows if row["agent"] == "deadly")
 
 
 def test_a_stopped_run_is_readable_and_the_same_call_finishes_it(tmp_path):
@@ -140,8 +150,7 @@ def test_every_latency_mode_charges_what_it_says(tmp_path, mode):
     assert (latency == 0).all() if mode == "zero" else len(set(latency.tolist())) > 100
 
 
-def test_more_fees_or_a_higher_rank_of_latency_do_not_change_the_market_of_the_others(tmp_path):
-    """Adding an agent changes nobody else's solo numbers."""
+def test_adding_an_agent_changes_nobody_elses_solo_numbers(tmp_path):
     one = read(run(small(tracks=("solo",), agents=("random",)), tmp_path / "one", processes=1)).episodes
     two = read(run(small(tracks=("solo",), agents=("foic", "random")), tmp_path / "two", processes=1)).episodes
     pnl = [row["pnl"] for row in two.to_pylist() if row["agent"] == "random"]
