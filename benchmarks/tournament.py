@@ -95,9 +95,8 @@ def _play_all(jobs: Sequence[_Job], processes: int) -> Iterator[tuple[_Job, dict
             yield job, _play(job)
         return
     left = list(jobs)
-    if left:  # one here first, so that the kernels are compiled and cached once and not by every process
-        first = left.pop(0)
-        yield first, _play(first)
+    if left:  # kernels are compiled and cached here, once, and not by every process
+        _warm(left[0])
     deaths: dict[str, int] = {}
     alone = False  # after a death, one at a time, to learn whose it was
     while left:
@@ -152,6 +151,14 @@ def _play(job: _Job, lost: str = "") -> dict[str, Any]:
     )
     terms = Terms(config.seed, seat, config.order_size, config.deadline_ms / 1e3, config.deadlines, job.fitted)
     return play(_market(unit.day, config), unit.episode, seated, terms, lost)
+
+
+def _warm(job: _Job) -> None:
+    market, episode = _market(job.unit.day, job.config), job.unit.episode
+    market.start([Seat()], episode.opens, episode.opens + 2 * 10**9)
+    while (seat := market.run()) > 0:
+        market.observation(seat)
+        market.decide(seat)
 
 
 @lru_cache(maxsize=2)

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from lobarena import cli_report
 from lobarena.benchmarks.config import Config, settings
 from lobarena.benchmarks.manifest import config_digest
-from lobarena.terminal import FAILED, INTERRUPTED, Json, progress, remark
+from lobarena.terminal import INTERRUPTED, Json, progress, remark
 
 EXAMPLE = (
     "Example: lobarena tournament --agents foic:N=1,M=2,glft --contracts RBSYN --episode-minutes 5  "
@@ -106,15 +106,11 @@ def _value(name: str, text: str) -> str | tuple[str, ...]:
 
 
 def _play(config: Config, run: Path, processes: int | None, overwrite: bool) -> None:
-    from lobarena.benchmarks.tournament import WorkerDied, default_processes
+    from lobarena.benchmarks.tournament import default_processes
     from lobarena.benchmarks.tournament import run as play
     from lobarena.sim._jit import cache_folder
 
     if not any(cache_folder().glob("**/*.nbi")):
         remark("first use: compiling the simulator, about a minute, once")
-    try:
-        with progress("preparing the markets") as advance:
-            play(config, run, processes=processes or default_processes(), overwrite=overwrite, on_progress=advance)
-    except WorkerDied as error:
-        remark(f"lobarena: {error}", "red")
-        raise typer.Exit(FAILED) from None
+    with progress("preparing the markets") as advance:
+        play(config, run, processes=processes or default_processes(), overwrite=overwrite, on_progress=advance)

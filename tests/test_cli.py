@@ -146,16 +146,6 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_with_130(run: Run, monkeypatch: pyt
     assert err.endswith("stopped; the same command resumes\n")
 
 
-def test_a_worker_that_died_is_a_failure_with_its_reason(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    def dead(*_: Any, **__: Any) -> None:
-        raise tournament.WorkerDied("out of memory")
-
-    monkeypatch.setattr(tournament, "run", dead)
-    code, _, err = run("tournament", "--out", tmp_path)
-    assert code == 1
-    assert "out of memory" in err
-
-
 def test_the_first_use_says_that_it_compiles(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(tournament, "run", lambda _, out, **__: make_run(out))
     monkeypatch.setenv("LOBARENA_CACHE", str(tmp_path / "empty"))
