@@ -64,10 +64,12 @@ def fields(config: Config, root: Path) -> list[Field]:
     """The contracts of a catalogue that the config asks for, each split into fitting and playing."""
     every = days(root)
     symbols = sorted({day.symbol for day in every})
-    wanted = [name.upper() for name in config.contracts] or symbols
-    for name in wanted:
-        if name not in symbols:
+    wanted: list[str] = [] if config.contracts else symbols
+    for name in config.contracts:
+        meant = [symbol for symbol in symbols if symbol == name.upper() or _product(symbol) == name.upper()]
+        if not meant:
             raise ConfigError(f"no contract {name!r} in {root}; it holds {', '.join(symbols) or 'nothing'}")
+        wanted += [symbol for symbol in meant if symbol not in wanted]
     chosen = []
     for symbol in wanted:
         mine = [
@@ -163,6 +165,11 @@ def _windows(config: Config, contract: Field, day: DayFile) -> list[tuple[int, i
         keep = (np.arange(config.episodes_per_day) + 0.5) * len(found) / config.episodes_per_day
         found = [found[int(i)] for i in keep]
     return found
+
+
+def _product(symbol: str) -> str:
+    """ "RB" of RB1901 and of the synthetic RBSYN."""
+    return symbol.removesuffix("SYN").rstrip("0123456789")
 
 
 def _day(day: date) -> str:

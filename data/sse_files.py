@@ -30,6 +30,11 @@ def members(path: str | Path, names: Sequence[str], limit: int) -> tuple[dict[st
     DataError when the path is missing, damaged, encrypted or too large, or a member is missing or there twice.
     """
     path = Path(path)
+    if path.is_dir() and not [*path.glob("*.csv"), *path.glob("*/*.csv")]:
+        zips = sorted(path.glob("*.zip"))  # a folder as it was fetched: the day is packed in it
+        if len(zips) > 1:
+            raise DataError(f"{path} holds {len(zips)} ZIPs; give one of them: {', '.join(one.name for one in zips)}")
+        path = zips[0] if zips else path
     try:
         if path.is_dir():
             files = {str(file.relative_to(path)): file for file in [*path.glob("*.csv"), *path.glob("*/*.csv")]}

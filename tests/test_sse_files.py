@@ -1,4 +1,5 @@
 import zipfile
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from sse_day import folder, packed, texts
 
 from lobarena.data.recording import DataError
 from lobarena.data.sse import read
+from lobarena.data.sse_files import members
 
 
 def test_folder_and_zip_give_the_same_day(tmp_path: Path) -> None:
@@ -117,3 +119,13 @@ def test_utf_16_is_refused(tmp_path: Path) -> None:
     (path / "trade.csv").write_bytes(texts()["trade.csv"].encode("utf-16"))
     with pytest.raises(DataError, match=r"trade.csv: the header is no UTF-8"):
         read(path)
+
+
+def test_a_folder_that_holds_the_day_packed_is_as_good_and_two_are_one_too_many(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+            archive.writestr("20230201/a.csv", "x\n1\n")
+        if name == "one":
+            assert members(tmp_path, ["a.csv"], 100) == ({"a.csv": b"x\n1\n"}, date(2023, 2, 1))
+    with pytest.raises(DataError, match=r"holds 2 ZIPs; give one of them: one\.zip, two\.zip"):
+        members(tmp_path, ["a.csv"], 100)

@@ -169,6 +169,11 @@ def test_what_is_fitted_on_is_never_played():
         assert unit.episode.opens >= contract.cut + 60 * 10**9
 
 
+def test_a_product_stands_for_its_contracts():
+    names = [contract.symbol for contract in fields(small(contracts=("rb", "CUSYN")), data_root(small()))]
+    assert names == ["RBSYN", "CUSYN"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
