@@ -241,3 +241,27 @@ def crowd_book(market: Market, side: int) -> Ladder:
     levels = len(level) // 2
     lots = (level["size"] - level["seats"])[side * levels : (side + 1) * levels]
     return {base + int(price): int(lots[price]) for price in np.flatnonzero(lots)}
+
+
+def reasons(market: Market) -> list[int]:
+    return [int(fill["reason"]) for fill in market.fills]
+
+
+def own(seen: Any) -> tuple[dict[int, int], dict[int, int]]:
+    """The seat's working orders as it sees them: {ticks: lots} of bids and asks."""
+    found: list[dict[int, int]] = []
+    for side in ("bid", "ask"):
+        prices, sizes = seen[f"own_{side}"], seen[f"own_{side}_size"]
+        found.append({int(price): int(size) for price, size in zip(prices, sizes, strict=True) if size > 0})
+    return found[0], found[1]
+
+
+class Log:
+    """A script that writes down what it sees, by ms after the open."""
+
+    def __init__(self, plan: dict[float, dict[str, Any]]):
+        self.script, self.seen = at_times(plan), {}
+
+    def __call__(self, seen: Any) -> dict[str, Any] | None:
+        self.seen[(int(seen["time"]) - OPEN) / MS] = seen.copy()
+        return self.script(seen)

@@ -8,8 +8,8 @@ import pytest
 from days import (
     LOWER,
     MS,
-    OPEN,
     UPPER,
+    Log,
     account,
     at,
     at_times,
@@ -21,9 +21,11 @@ from days import (
     limit,
     mark,
     once,
+    own,
     phase,
     play,
     quoted,
+    reasons,
     refused,
     seat,
     shot,
@@ -32,20 +34,27 @@ from days import (
 )
 
 from lobarena.data.schema import ASK, BID, CONTINUOUS
+from lobarena.sim.exchange import enter
 from lobarena.sim.market import Latency, Market, Rules
 from lobarena.sim.types import (
+    BAD_SIZE,
+    CANNOT_FILL,
     CROSSED,
+    DAY,
+    FOK,
     LIQUIDATION,
     MESSAGE_LIMIT,
     NO_MARGIN,
     OFF_LIMITS,
     POSITION_LIMIT,
+    POST_ONLY,
     QUEUE_REACHED,
     SELF_TRADE,
     STP_CANCEL_INCOMING,
     STP_OFF,
     TOO_LARGE,
     TOOK,
+    WOULD_TRADE,
 )
 
 pytestmark = pytest.mark.kernels
@@ -58,30 +67,6 @@ def market_of(*more: np.ndarray, shots: Sequence[np.ndarray] = (), **rules: Any)
     """The book above, then further events, in time order."""
     events = [*BOOK, *more]
     return Market(feed_of(sorted(events, key=lambda one: int(one["time"][0])), shots), Rules(**rules))
-
-
-def reasons(market: Market) -> list[int]:
-    return [int(fill["reason"]) for fill in market.fills]
-
-
-def own(seen: Any) -> tuple[dict[int, int], dict[int, int]]:
-    """The seat's working orders as it sees them: {ticks: lots} of bids and asks."""
-    found: list[dict[int, int]] = []
-    for side in ("bid", "ask"):
-        prices, sizes = seen[f"own_{side}"], seen[f"own_{side}_size"]
-        found.append({int(price): int(size) for price, size in zip(prices, sizes, strict=True) if size > 0})
-    return found[0], found[1]
-
-
-class Log:
-    """A script that writes down what it sees, by ms after the open."""
-
-    def __init__(self, plan: dict[float, dict[str, Any]]):
-        self.script, self.seen = at_times(plan), {}
-
-    def __call__(self, seen: Any) -> dict[str, Any] | None:
-        self.seen[(int(seen["time"]) - OPEN) / MS] = seen.copy()
-        return self.script(seen)
 
 
 # Refusals.
@@ -192,6 +177,29 @@ def test_a_full_desk_sends_nothing_more() -> None:
     market = play(market_of(*LOOKS), [slow], [at_times(plan)], 950)
     assert sum(refused(market, 1).values()) == 18
     assert int(account(market, 1)["orders"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("size", "price", "kind", "code"),
+    [
+        (0, 998, DAY, BAD_SIZE),
+        (-3, 998, DAY, BAD_SIZE),
+        (2, 1_001, POST_ONLY, WOULD_TRADE),
+        (11, 1_001, FOK, CANNOT_FILL),
+        (2, 1_000, FOK, CANNOT_FILL),
+    ],
+)
+def test_order_types_that_quotes_do_not_use_are_refused_at_the_venue(
+    size: int, price: int, kind: int, code: int
+) -> None:
+    market = market_of(*LOOKS)
+    begin(market, [seat()], 450)
+    market.run()
+    enter(market.book, market.venue, market.tape, 1, 0, BID, price, size, kind)
+    market.decide(1, keep=True)
+    finish(market, [once()])
+    assert refused(market, 1) == {code: 1}
+    assert trades(market) == []
 
 
 # Races.

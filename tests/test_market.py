@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from days import (
     MS,
-    OPEN,
+    Log,
     account,
     at,
     at_times,
@@ -19,9 +19,11 @@ from days import (
     limit,
     mark,
     once,
+    own,
     phase,
     play,
     quoted,
+    reasons,
     refused,
     seat,
     shot,
@@ -47,30 +49,6 @@ def market_of(*more: np.ndarray, shots: Sequence[np.ndarray] = (), **rules: Any)
     """The book above, then further events, in time order."""
     events = [*BOOK, *more]
     return Market(feed_of(sorted(events, key=lambda one: int(one["time"][0])), shots), Rules(**rules))
-
-
-def reasons(market: Market) -> list[int]:
-    return [int(fill["reason"]) for fill in market.fills]
-
-
-def own(seen: Any) -> tuple[dict[int, int], dict[int, int]]:
-    """The seat's working orders as it sees them: {ticks: lots} of bids and asks."""
-    found: list[dict[int, int]] = []
-    for side in ("bid", "ask"):
-        prices, sizes = seen[f"own_{side}"], seen[f"own_{side}_size"]
-        found.append({int(price): int(size) for price, size in zip(prices, sizes, strict=True) if size > 0})
-    return found[0], found[1]
-
-
-class Log:
-    """A script that writes down what it sees, by ms after the open."""
-
-    def __init__(self, plan: dict[float, dict[str, Any]]):
-        self.script, self.seen = at_times(plan), {}
-
-    def __call__(self, seen: Any) -> dict[str, Any] | None:
-        self.seen[(int(seen["time"]) - OPEN) / MS] = seen.copy()
-        return self.script(seen)
 
 
 # Phases.
