@@ -150,6 +150,12 @@ def test_what_comes_later_cannot_be_seen_before():
     assert run(one, feed) == run(other, changed)
 
 
+def test_importing_the_package_beside_gymnasium_registers_the_environment():
+    code = "import gymnasium, lobarena; print(gymnasium.spec('lobarena/MarketMaking-v0').entry_point)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "lobarena.sim.env:MarketMaking"
+
+
 def test_the_environment_loads_neither_torch_nor_pandas():
     code = (
         "import sys, gymnasium, lobarena.sim; env = gymnasium.make('lobarena/MarketMaking-v0'); env.reset(seed=0);"
