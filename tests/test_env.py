@@ -7,7 +7,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import lobarena.sim  # noqa: F401 - registers the environment
-from lobarena.sim.env import CLEAR, FEATURES, OFFSETS, MarketMaking
+from lobarena.sim.env import CLEAR, FEATURES, MarketMaking
 
 NAME = "lobarena/MarketMaking-v0"
 
@@ -59,7 +59,6 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not():
 
 def test_rewards_are_the_change_of_marked_wealth_and_sum_to_it_after_liquidation():
     env = make()
-    tick_value = env.unwrapped.files[0] and None
     env.reset(seed=1)
     tick_value = env.unwrapped.market.feed.contract.tick_value
     before = 0.0
@@ -130,8 +129,6 @@ def test_what_comes_later_cannot_be_seen_before():
     shots["bid_size"][late] += 1
     shots["turnover"][late] += 7 * (shots["volume"][late] - shots["volume"][~late][-1])
     changed = snapshot_feed(replace(day, snapshots=shots), 0)
-    assert len(changed.events) > 0
-    assert len(OFFSETS) == 9
 
     def run(env, feed):
         env.files = [next(f for f in env.files if f.trading_day == feed.day)]

@@ -97,3 +97,19 @@ def test_a_log_normal_thinking_time_has_the_median_asked_for():
     draws = lognormal(1e6, 0.5, np.random.default_rng(0), 100_000)
     assert abs(np.median(draws) - 1e6) < 1e4
     assert abs(np.log(draws).std() - 0.5) < 0.01
+
+
+def test_setting_the_alarm_is_no_part_of_the_thinking_time(monkeypatch):
+    from lobarena.benchmarks import thinking
+
+    real = thinking.signal.setitimer
+
+    def slow(*arguments):
+        time.sleep(0.05)
+        return real(*arguments)
+
+    monkeypatch.setattr(thinking.signal, "setitimer", slow)
+    one = mind(None, charge=Charge("measured"))
+    with alarms():
+        _, charged = one.decide(SEEN)
+    assert charged == one.log.measured[0] < 50_000_000
