@@ -12,10 +12,10 @@ import numpy as np
 from lobarena.data.catalogue import DayFile, days, read_day
 from lobarena.data.schema import MARK
 from lobarena.data.sessions import session_times, weekday_before
+from lobarena.sim.features import FEATURES, HIGHEST, LOWEST, MEMORY, features
 from lobarena.sim.feed import Feed, snapshot_feed
 from lobarena.sim.market import Latency, Market, Rules, Seat
 from lobarena.sim.random import generator
-from lobarena.sim.types import SEEN_LEVELS
 
 # Who plays the other seats, by string: the simulator knows no agent. Called as
 # opponent(name, feed, seat, order_size, position_limit, opens, closes, rng) -> act(observation) -> (bids, asks, take)
@@ -25,24 +25,6 @@ OPPONENTS = "lobarena.agents.opponents:opponent"
 # Quote distances from the mid, in half spreads, of bid and ask: Spooner et al. 2018 (arXiv 1804.04216), table 1.
 OFFSETS = ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (1, 3), (3, 1), (2, 5), (5, 2))
 CLEAR = len(OFFSETS)  # the tenth action: no quotes, and the inventory goes by a market order
-
-FEATURES: tuple[tuple[str, float, float], ...] = (
-    *((f"bid {k} distance", 0.0, 100.0) for k in range(1, SEEN_LEVELS + 1)),
-    *((f"bid {k} size", 0.0, 25.0) for k in range(1, SEEN_LEVELS + 1)),
-    *((f"ask {k} distance", 0.0, 100.0) for k in range(1, SEEN_LEVELS + 1)),
-    *((f"ask {k} size", 0.0, 25.0) for k in range(1, SEEN_LEVELS + 1)),
-    ("imbalance", -1.0, 1.0),
-    ("mid move", -100.0, 100.0),
-    ("volume", 0.0, 25.0),
-    ("volatility", 0.0, 100.0),
-    ("position", -1.0, 1.0),
-    ("own bid distance", -100.0, 100.0),
-    ("own bid ahead", -1.0, 25.0),
-    ("own ask distance", -100.0, 100.0),
-    ("own ask ahead", -1.0, 25.0),
-    ("time left", 0.0, 1.0),
-)
-_MEMORY = 0.98  # weight of the past in the volatility, an update
 
 
 class MarketMaking(gymnasium.Env[np.ndarray, np.int64]):
@@ -140,8 +122,8 @@ class MarketMaking(gymnasium.Env[np.ndarray, np.int64]):
         self.seats = [Seat(latency=latency, position_limit=position_limit)] * (1 + len(self.opponents))
         self.files = _files(data, contract, day, seed)
         self.market: Market | None = None
-        low, high = (np.array([feature[k] for feature in FEATURES], np.float32) for k in (1, 2))
-        self.observation_space = gymnasium.spaces.Box(low, high, dtype=np.float32)
+        self.memory = np.zeros(1, MEMORY)
+        self.observation_space = gymnasium.spaces.Box(LOWEST, HIGHEST, dtype=np.float32)
         self.action_space = gymnasium.spaces.Discrete(len(OFFSETS) + 1)
 
     def reset(
@@ -158,8 +140,8 @@ class MarketMaking(gymnasium.Env[np.ndarray, np.int64]):
         place = int(self.np_random.integers(2**31))
         self.market.start(self.seats, opens, closes, place)
         self.others = [self._opponent(k, feed, opens, closes, place) for k in range(len(self.opponents))]
-        self.last_mid2, self.last_volume, self.variance, self.wealth = 0, 0, 0.0, 0.0
-        self.seen = self.market.observation(1)
+        self.memory.view(np.uint8)[:] = 0
+        self.wealth = 0.0
         self.over = not self._advance()
         return self._observe(), self._info()
 
@@ -208,19 +190,20 @@ class MarketMaking(gymnasium.Env[np.ndarray, np.int64]):
         """Run to this seat's next look, the others deciding on the way; False when the episode is over."""
         assert self.market is not None
         while (seat := self.market.run()) > 0:
-            self.seen = self.market.observation(seat)
+            seen = self.market.observation(seat)
             if seat == 1:
                 return True
-            answer = self.others[seat - 2](self.seen)
+            answer = self.others[seat - 2](seen)
             if answer is None:
                 self.market.decide(seat, keep=True, thinking_ns=self.thinking_ns)
             else:
                 self.market.decide(seat, *answer, thinking_ns=self.thinking_ns)
+        self.market.observation(1)  # the last look is this seat's own too
         return False
 
     def _quote(self, action: int) -> None:
         assert self.market is not None
-        o = self.seen
+        o = self.market.look[0]
         position = int(o["position"])
         if action == CLEAR:
             self.market.decide(1, take=-position, thinking_ns=self.thinking_ns)
@@ -238,39 +221,10 @@ class MarketMaking(gymnasium.Env[np.ndarray, np.int64]):
         self.market.decide(1, bids, asks, thinking_ns=self.thinking_ns)
 
     def _observe(self) -> np.ndarray:
-        o = self.seen
+        assert self.market is not None
         out = np.empty(len(FEATURES), np.float32)
-        n = SEEN_LEVELS
-        bid, ask = o["bid"], o["ask"]
-        bid_size, ask_size = o["bid_size"], o["ask_size"]
-        if bid_size[0] and ask_size[0]:
-            mid2 = int(bid[0]) + int(ask[0])
-        elif bid_size[0] or ask_size[0]:
-            mid2 = 2 * int(bid[0] if bid_size[0] else ask[0])
-        else:
-            mid2 = self.last_mid2
-        out[0:n] = np.where(bid_size > 0, mid2 / 2 - bid, 100.0)
-        out[n : 2 * n] = np.log1p(bid_size)
-        out[2 * n : 3 * n] = np.where(ask_size > 0, ask - mid2 / 2, 100.0)
-        out[3 * n : 4 * n] = np.log1p(ask_size)
-        best = int(bid_size[0]) + int(ask_size[0])
-        move = (mid2 - self.last_mid2) / 2 if self.last_mid2 else 0.0
-        self.variance = _MEMORY * self.variance + (1 - _MEMORY) * move * move
-        volume = int(o["volume"])
-        out[4 * n :] = (
-            (int(bid_size[0]) - int(ask_size[0])) / best if best else 0.0,
-            move,
-            np.log1p(volume - self.last_volume),
-            self.variance**0.5,
-            int(o["position"]) / self.position_limit,
-            mid2 / 2 - int(o["own_bid"][0]) if o["own_bid_size"][0] else 100.0,
-            np.log1p(int(o["own_bid_ahead"][0])) if o["own_bid_size"][0] and o["own_bid_ahead"][0] >= 0 else -1.0,
-            int(o["own_ask"][0]) - mid2 / 2 if o["own_ask_size"][0] else 100.0,
-            np.log1p(int(o["own_ask_ahead"][0])) if o["own_ask_size"][0] and o["own_ask_ahead"][0] >= 0 else -1.0,
-            max(0, int(o["closes"]) - int(o["time"])) / max(1, int(o["closes"]) - int(o["opens"])),
-        )
-        self.last_mid2, self.last_volume = mid2, volume
-        return np.clip(out, self.observation_space.low, self.observation_space.high)
+        features(self.market.look, self.memory, LOWEST, HIGHEST, out)
+        return out
 
     def _info(self) -> dict[str, Any]:
         assert self.market is not None

@@ -94,7 +94,9 @@ class Market:
         self.tape = new_tape(self.book)
         self.venue = np.zeros(1, venue_type(feed.size[0], MAX_SEATS))
         self.ids = np.full(max(1, feed.orders), NONE, np.int64)
-        self._look = np.zeros(1, OBSERVATION)
+        self.look = np.zeros(1, OBSERVATION)  # what the seat that was asked last knows
+        seats = self.venue[0]["seat"]
+        self._target, self._take, self._keep = seats["target"], seats["take"], seats["keep"]  # views, for `decide`
         self.start([], 0, _FOREVER)
 
     def start(self, seats: Sequence[Seat], opens: int, closes: int, seed: int = 0) -> None:
@@ -153,8 +155,8 @@ class Market:
 
     def observation(self, seat: int) -> Any:
         """What the seat that must decide knows, an OBSERVATION record; valid until the next call."""
-        look(self.venue, seat, self._look)
-        return self._look[0]
+        look(self.venue, seat, self.look)
+        return self.look[0]
 
     def decide(
         self,
@@ -167,13 +169,12 @@ class Market:
         thinking_ns: int = 0,
     ) -> None:
         """The seat's target quotes (ticks, lots; best first); they leave it after `thinking_ns`."""
-        s = self.venue[0]["seat"][seat]
-        target = s["target"]
+        target = self._target[seat]
         target[:] = 0
         for side, ladder in enumerate((bids, asks)):
             for level, (price, size) in enumerate(ladder[:QUOTE_LEVELS]):
                 target[side, level, 0], target[side, level, 1] = _fit(price), _fit(size)
-        s["take"], s["keep"] = _fit(take), int(keep)
+        self._take[seat], self._keep[seat] = _fit(take), keep
         answer(self.venue, seat, max(0, thinking_ns))
 
     def expel(self, seat: int) -> None:

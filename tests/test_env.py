@@ -7,7 +7,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import lobarena.sim  # noqa: F401 - registers the environment
-from lobarena.sim.env import CLEAR, FEATURES, MarketMaking
+from lobarena.sim.env import CLEAR, MarketMaking
+from lobarena.sim.features import FEATURES
 
 NAME = "lobarena/MarketMaking-v0"
 
@@ -106,6 +107,17 @@ def test_opponents_change_the_market_and_an_unknown_one_is_named():
     assert alone[0].tobytes() != crowded[0].tobytes()
     with pytest.raises(ValueError, match="foic"):
         make(opponents=("fioc",)).reset()
+
+
+def test_the_last_observation_is_the_learners_own_not_an_opponents():
+    env = make(opponents=("foic",)).unwrapped
+    env.reset(seed=4)
+    over = False
+    while not over:
+        observation, _, over, _, _ = env.step(CLEAR)  # never quotes, so it never holds anything; foic does
+    assert abs(env.market.fills["size"].sum()) > 0
+    assert observation[24] == 0.0
+    assert (observation[25], observation[27]) == (100.0, 100.0)
 
 
 def test_what_comes_later_cannot_be_seen_before():
