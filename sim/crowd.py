@@ -28,6 +28,7 @@ from lobarena.sim.bits import next_level
 from lobarena.sim.book import cancel, rest, submit
 from lobarena.sim.exchange import fade, owe, record, remark, withdraw_all
 from lobarena.sim.queue import crowd_lots, thin
+from lobarena.sim.shot import levels_shown, side_of
 from lobarena.sim.state import DECAY, RESTORE
 from lobarena.sim.types import AUCTION_FILL, CROSSED, CROWD, DAY, IOC, NONE, QUEUE_REACHED, STP_OFF
 
@@ -127,16 +128,6 @@ def _raise(book, venue, tape, side, index, size):
 
 
 @kernel
-def _shown(shot, side):
-    """(prices, sizes, levels shown, whether the whole side is shown) of a snapshot."""
-    prices, sizes = (shot["bid"], shot["bid_size"]) if side == BID else (shot["ask"], shot["ask_size"])
-    shown = 0
-    while shown < shot["depth"] and sizes[shown] > 0:
-        shown += 1
-    return prices, sizes, shown, shown < shot["depth"]
-
-
-@kernel
 def _meets(book, venue, shot):
     """Whether the crowd's book shows what the snapshot shows, and volume and turnover are the record's."""
     v = venue[0]
@@ -144,7 +135,9 @@ def _meets(book, venue, shot):
         return False
     levels, base = book[0]["level"].shape[0] // 2, book[0]["base"]
     for side in range(2):
-        prices, sizes, shown, whole = _shown(shot, side)
+        prices, sizes = side_of(shot, side)
+        shown = levels_shown(shot, side)
+        whole = shown < shot["depth"]
         x = book[0]["best"][side]
         step = -1 if side == BID else 1
         for level in range(shown + 1):
@@ -166,7 +159,9 @@ def _meet(book, venue, tape, shot, u):
     v = venue[0]
     levels, base = book[0]["level"].shape[0] // 2, book[0]["base"]
     for side in range(2):
-        prices, sizes, shown, whole = _shown(shot, side)
+        prices, sizes = side_of(shot, side)
+        shown = levels_shown(shot, side)
+        whole = shown < shot["depth"]
         step = -1 if side == BID else 1
         edge = np.int64(-1 if side == BID else levels)  # first level the snapshot says nothing about
         if not whole:
@@ -184,8 +179,8 @@ def _meet(book, venue, tape, shot, u):
             x = behind
         _forgive(venue, prices, shown, side, edge, base, levels)
     for side in range(2):
-        prices, sizes, shown, _ = _shown(shot, side)
-        for level in range(shown):
+        prices, sizes = side_of(shot, side)
+        for level in range(levels_shown(shot, side)):
             x = np.int64(prices[level] - base)
             if 0 <= x < levels:
                 want = _less_owed(venue, sizes[level], x if side == BID else levels + x)

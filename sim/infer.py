@@ -28,6 +28,8 @@ from lobarena.data.schema import (
     UNKNOWN,
 )
 from lobarena.sim._jit import kernel
+from lobarena.sim.depth import grow, shrink
+from lobarena.sim.shot import levels_shown, lots_at, side_of
 from lobarena.sim.trades import MAX_PRICES, split
 from lobarena.sim.types import NONE
 
@@ -189,9 +191,9 @@ def _trade(events, made, shot, base, crowd, best, far, count, prices, sizes, pla
             short = size - crowd[maker, price]
             if short > 0:
                 made = _put(events, made, LIMIT, maker, base + price, short, 0.0)
-                _grow(crowd, best, far, maker, price, short)
+                grow(crowd, best, far, maker, price, short)
             made = _put(events, made, TAKE, taker, base + price, size, 0.0)
-            _shrink(crowd, best, far, maker, price, size)
+            shrink(crowd, best, far, maker, price, size)
     return made
 
 
@@ -235,96 +237,46 @@ def _clear_better(events, made, base, crowd, best, far, maker, price, places):
     while (best[ASK] < price and best[ASK] < levels) if maker == ASK else (best[BID] > price):
         x = best[maker]
         made = _put(events, made, CANCEL, maker, base + x, crowd[maker, x], places[made])
-        _shrink(crowd, best, far, maker, x, crowd[maker, x])
+        shrink(crowd, best, far, maker, x, crowd[maker, x])
     return made
 
 
 @kernel
-def _grow(crowd, best, far, side, price, lots):
-    crowd[side, price] += lots
-    levels = crowd.shape[1]
-    if side == BID:
-        far[BID] = price if best[BID] < 0 else min(far[BID], price)
-        best[BID] = max(best[BID], price)
-    else:
-        far[ASK] = price if best[ASK] >= levels else max(far[ASK], price)
-        best[ASK] = min(best[ASK], price)
-
-
-@kernel
-def _shrink(crowd, best, far, side, price, lots):
-    crowd[side, price] -= lots
-    if crowd[side, price] > 0 or price != best[side]:
-        return
-    levels = crowd.shape[1]
-    x = np.int64(price)
-    if side == BID:
-        while x >= far[BID] and crowd[BID, x] == 0:
-            x -= 1
-        best[BID] = x if x >= far[BID] else NONE
-    else:
-        while x <= far[ASK] and crowd[ASK, x] == 0:
-            x += 1
-        best[ASK] = x if x <= far[ASK] else levels
-
-
-@kernel
 def _reach(shot, side, base, best, far, levels):
-    """Lowest and highest level index that this snapshot speaks of on one side (low > high when it speaks of none).
-
-    A feed shows `depth` levels; a side that fills them all may have more behind, a side that does not is shown whole.
-    """
-    prices, sizes = (shot["bid"], shot["bid_size"]) if side == BID else (shot["ask"], shot["ask_size"])
-    shown = 0
-    while shown < shot["depth"] and sizes[shown] > 0:
-        shown += 1
+    """Lowest and highest level index that this snapshot speaks of on one side (low > high when it speaks of none)."""
+    prices, _ = side_of(shot, side)
+    shown = levels_shown(shot, side)
+    first, last = best, best
+    if shown > 0:
+        first, last = np.int64(prices[0] - base), np.int64(prices[shown - 1] - base)
+    whole = shown < shot["depth"]  # then what was remembered behind is gone
     if side == BID:
-        high = best if shown == 0 else max(best, prices[0] - base)
-        low = prices[shown - 1] - base if shown == shot["depth"] else min(far, prices[max(shown - 1, 0)] - base)
-        if shown == 0:
-            low = far if best >= 0 else best + 1
-        return np.int64(low), np.int64(high)
-    low = best if shown == 0 else min(best, prices[0] - base)
-    high = prices[shown - 1] - base if shown == shot["depth"] else max(far, prices[max(shown - 1, 0)] - base)
-    if shown == 0:
-        high = far if best < levels else best - 1
-    elif far >= levels and shown < shot["depth"]:
-        high = prices[shown - 1] - base
-    return np.int64(low), np.int64(high)
-
-
-@kernel
-def _shown(prices, sizes, depth, price):
-    """Lots that the snapshot shows at `price` (ticks)."""
-    for level in range(depth):
-        if sizes[level] > 0 and prices[level] == price:
-            return sizes[level]
-    return 0
+        return min(last, far) if whole and best >= 0 else last, max(first, best)
+    return min(first, best), max(last, far) if whole and best < levels else last
 
 
 @kernel
 def _cancels(events, made, shot, base, crowd, best, far, places):
     for side in range(2):
-        prices, sizes = (shot["bid"], shot["bid_size"]) if side == BID else (shot["ask"], shot["ask_size"])
         low, high = _reach(shot, side, base, best[side], far[side], crowd.shape[1])
         for x in range(max(low, 0), min(high, crowd.shape[1] - 1) + 1):
-            fall = crowd[side, x] - _shown(prices, sizes, shot["depth"], x + base)
+            fall = crowd[side, x] - lots_at(shot, side, x + base)
             if fall > 0:
                 made = _put(events, made, CANCEL, side, base + x, fall, places[made])
-                _shrink(crowd, best, far, side, x, fall)
+                shrink(crowd, best, far, side, x, fall)
     return made
 
 
 @kernel
 def _adds(events, made, shot, base, crowd, best, far):
     for side in range(2):
-        prices, sizes = (shot["bid"], shot["bid_size"]) if side == BID else (shot["ask"], shot["ask_size"])
+        prices, sizes = side_of(shot, side)
         for level in range(shot["depth"]):
             x = prices[level] - base
             if sizes[level] > 0 and 0 <= x < crowd.shape[1] and sizes[level] > crowd[side, x]:
                 rise = sizes[level] - crowd[side, x]
                 made = _put(events, made, LIMIT, side, base + x, rise, 0.0)
-                _grow(crowd, best, far, side, x, rise)
+                grow(crowd, best, far, side, x, rise)
     return made
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from lobarena.data.schema import ASK, BID
 from lobarena.sim._jit import kernel
+from lobarena.sim.shot import levels_shown, lots_at, side_of
 
 MAX_PRICES = 64  # different prices that one interval's trades may have
 
@@ -115,13 +116,13 @@ def _by_last(shot, base, best, crowd, price, lots, prices, sizes):
     fell = np.int64(0)  # lots that left the levels up to the last price
     x = best[maker]
     while x != price + step:
-        fell += max(0, crowd[maker, x] - _now(shot, maker, x + base))
+        fell += max(0, crowd[maker, x] - lots_at(shot, maker, x + base))
         x += step
     other = np.int64(0)  # lots that left the best price of the other side
     touch = best[1 - maker]
     if 0 <= touch < levels:
-        fall = crowd[1 - maker, touch] - _now(shot, 1 - maker, touch + base)
-        if fall > 0 and _reaches(shot, 1 - maker, touch + base):
+        fall = crowd[1 - maker, touch] - lots_at(shot, 1 - maker, touch + base)
+        if fall > 0 and _speaks_of(shot, 1 - maker, touch + base):
             other = min(fall, lots - 1, lots * fall // (fall + fell))
     count = _add(prices, sizes, 0, touch, other)
     left = lots - other
@@ -135,22 +136,10 @@ def _by_last(shot, base, best, crowd, price, lots, prices, sizes):
 
 
 @kernel
-def _now(shot, side, ticks):
-    """Lots that the new snapshot shows at a price."""
-    prices, sizes = (shot["bid"], shot["bid_size"]) if side == BID else (shot["ask"], shot["ask_size"])
-    for level in range(shot["depth"]):
-        if sizes[level] > 0 and prices[level] == ticks:
-            return np.int64(sizes[level])
-    return np.int64(0)
-
-
-@kernel
-def _reaches(shot, side, ticks):
-    """Whether the new snapshot would show a price: a level hidden behind a better one says nothing."""
-    prices, sizes = (shot["bid"], shot["bid_size"]) if side == BID else (shot["ask"], shot["ask_size"])
-    shown = 0
-    while shown < shot["depth"] and sizes[shown] > 0:
-        shown += 1
+def _speaks_of(shot, side, ticks):
+    """Whether the new snapshot would show a price: a level hidden behind its last one says nothing."""
+    prices, _ = side_of(shot, side)
+    shown = levels_shown(shot, side)
     if shown < shot["depth"]:
         return True
     return ticks >= prices[shown - 1] if side == BID else ticks <= prices[shown - 1]

@@ -16,14 +16,10 @@ def look(**fields):
     seen = np.zeros(1, OBSERVATION)
     seen[0]["position_limit"], seen[0]["closes"], seen[0]["time"] = 4, 1_000, 250
     for name, value in fields.items():
-        seen[0][name] = (
-            np.resize(value, seen[0][name].shape) if seen[0][name].shape == () else _padded(value, seen[0][name])
-        )
+        if isinstance(value, list):
+            value = [*value, *[0] * (seen[0][name].size - len(value))]
+        seen[0][name] = value
     return seen
-
-
-def _padded(value, like):
-    return np.array([*value, *[0] * (len(like) - len(value))])
 
 
 def read(seen, memory):
