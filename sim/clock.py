@@ -7,9 +7,10 @@ from lobarena.sim._jit import kernel
 from lobarena.sim.account import equity, margin_of
 from lobarena.sim.crowd import apply
 from lobarena.sim.desk import send_quotes
-from lobarena.sim.exchange import close_out, enter, hear, remark, shrink, withdraw, withdraw_all
+from lobarena.sim.exchange import close_out, enter, remark, shrink, withdraw, withdraw_all
 from lobarena.sim.flight import READ, post, take
 from lobarena.sim.observe import publish
+from lobarena.sim.reports import hear
 from lobarena.sim.state import (
     AMEND,
     ANSWER,

@@ -8,8 +8,8 @@ import numpy as np
 
 from lobarena.data.schema import ASK, BID
 from lobarena.sim._jit import kernel
-from lobarena.sim.exchange import free_row
 from lobarena.sim.flight import DRAFT, delay, post
+from lobarena.sim.reports import free_row
 from lobarena.sim.state import AMEND, ANSWER, FREE, LEAVING, NEW, SENT, THINKING, WITHDRAW
 from lobarena.sim.types import BOOK_FULL, DAY, IOC, MAX_WORKING, NONE, QUOTE_LEVELS
 

@@ -7,9 +7,9 @@ from lobarena.sim._jit import kernel
 from lobarena.sim.account import equity, margin_of, settle
 from lobarena.sim.bits import next_level
 from lobarena.sim.book import amend, find, remove, rest, submit
-from lobarena.sim.flight import DRAFT, delay, post
 from lobarena.sim.queue import crowd_lots
-from lobarena.sim.state import DECAY, FREE, LIVE, REPORT, SENT
+from lobarena.sim.reports import report, row_of
+from lobarena.sim.state import DECAY
 from lobarena.sim.types import (
     ACCEPTED,
     AUCTION_FILL,
@@ -121,7 +121,7 @@ def enter(book, venue, tape, seat, work, side, price, size, kind):
     row = s["work"][work]
     row["id"] = order_id
     left = size - filled if order_id != NONE else 0
-    _report(venue, seat, work, 0, price, left, code, 0.0)
+    report(venue, seat, work, 0, price, left, code, 0.0)
 
 
 @kernel
@@ -152,18 +152,18 @@ def record(book, venue, tape, fills, price, reason, work):
         if maker != CROWD:
             paid = settle(venue, maker, -signed, at)
             fees = (paid, fees[1])
-            held = _row_of(venue, maker, fill["maker"])
+            held = row_of(venue, maker, fill["maker"])
             if held != NONE:
                 left = _left(book, venue, maker, held)
-                _report(venue, maker, held, -signed, at, left, ACCEPTED, paid)
+                report(venue, maker, held, -signed, at, left, ACCEPTED, paid)
         if taker != CROWD:
             paid = settle(venue, taker, signed, at)
             fees = (fees[0], paid)
             if reason == AUCTION_FILL:
-                held = _row_of(venue, taker, fill["taker"])
-                _report(venue, taker, held, signed, at, _left(book, venue, taker, held), ACCEPTED, paid)
+                held = row_of(venue, taker, fill["taker"])
+                report(venue, taker, held, signed, at, _left(book, venue, taker, held), ACCEPTED, paid)
             elif work != NONE:  # what is left of the order is told when all its fills are
-                _report(venue, taker, work, signed, at, NONE, ACCEPTED, paid)
+                report(venue, taker, work, signed, at, NONE, ACCEPTED, paid)
         if maker == CROWD:
             owe(venue, book, 1 - side, at, size)
             v["crowd_cash"] += np.int64(at) * signed
@@ -206,15 +206,6 @@ def fade(venue, owed):
 
 
 @kernel
-def _row_of(venue, seat, order_id):
-    work = venue[0]["seat"][seat]["work"]
-    for row in range(MAX_WORKING):
-        if work[row]["id"] == order_id:
-            return row
-    return NONE
-
-
-@kernel
 def _left(book, venue, seat, work):
     """Lots left of a seat's resting order; 0 when it is gone."""
     slot = find(book, venue[0]["seat"][seat]["work"][work]["id"])
@@ -225,7 +216,7 @@ def _left(book, venue, seat, work):
 def _forget(book, venue, owner, order_id):
     """The venue lets go of a seat's order that is no longer in the book."""
     if owner != CROWD and order_id != NONE and find(book, order_id) == NONE:
-        held = _row_of(venue, owner, order_id)
+        held = row_of(venue, owner, order_id)
         if held != NONE:
             venue[0]["seat"][owner]["work"][held]["id"] = NONE
 
@@ -237,18 +228,7 @@ def _own_gone(book, venue, seat):
     for row in range(MAX_WORKING):
         if work[row]["id"] != NONE and find(book, work[row]["id"]) == NONE:
             work[row]["id"] = NONE
-            _report(venue, seat, row, 0, np.int64(work[row]["price"]), 0, ACCEPTED, 0.0)
-
-
-@kernel
-def _report(venue, seat, work, lots, price, left, code, fee):
-    """Tell a seat what became of its order: lots filled and lots left (-1 untold); reports keep their order."""
-    s = venue[0]["seat"][seat]
-    draft = venue[0]["heap"][DRAFT]
-    draft["work"], draft["turn"], draft["size"], draft["price"] = work, s["work"][work]["turn"], lots, price
-    draft["left"], draft["code"], draft["fee"] = left, code, fee
-    s["answered"] = max(s["answered"], venue[0]["now"] + delay(venue, seat, s["report_ns"]))
-    post(venue, s["answered"], REPORT, seat)
+            report(venue, seat, row, 0, np.int64(work[row]["price"]), 0, ACCEPTED, 0.0)
 
 
 @kernel
@@ -260,7 +240,7 @@ def withdraw(book, venue, seat, work):
         return False
     remove(book, slot)
     row["id"] = NONE
-    _report(venue, seat, work, 0, np.int64(row["price"]), 0, ACCEPTED, 0.0)
+    report(venue, seat, work, 0, np.int64(row["price"]), 0, ACCEPTED, 0.0)
     return True
 
 
@@ -274,7 +254,7 @@ def shrink(book, venue, seat, work, size):
     if row["id"] == NONE or find(book, row["id"]) == NONE:
         return False
     amend(book, row["id"], size)
-    _report(venue, seat, work, 0, np.int64(row["price"]), _left(book, venue, seat, work), ACCEPTED, 0.0)
+    report(venue, seat, work, 0, np.int64(row["price"]), _left(book, venue, seat, work), ACCEPTED, 0.0)
     return True
 
 
@@ -299,34 +279,3 @@ def close_out(book, venue, tape, seat):
     remark(book, venue)
     fills, _, _ = submit(book, tape, seat, side, price - book[0]["base"], abs(lots), IOC, STP_OFF)
     record(book, venue, tape, fills, price, LIQUIDATION, NONE)
-
-
-@kernel
-def free_row(venue, seat):
-    """A row for a new working order, or -1."""
-    work = venue[0]["seat"][seat]["work"]
-    for row in range(MAX_WORKING):
-        if work[row]["state"] == FREE and work[row]["id"] == NONE:
-            return row
-    return NONE
-
-
-@kernel
-def hear(venue, message):
-    """A report reaches its seat: what it knows of its order and account; True when it told of a fill."""
-    s = venue[0]["seat"][message["seat"]]
-    lots = message["size"]
-    if lots != 0:
-        s["known_position"] += lots
-        s["known_cash"] -= np.int64(message["price"]) * lots
-        s["known_fees"] += message["fee"]
-        s["new_fills"] += 1
-    if message["work"] != NONE:
-        row = s["work"][message["work"]]
-        if row["turn"] == message["turn"]:
-            row["left"] = message["left"] if message["left"] != NONE else row["left"] - abs(lots)
-            if message["left"] == 0:
-                row["state"] = FREE
-            elif row["state"] == SENT:
-                row["state"] = LIVE
-    return lots != 0
