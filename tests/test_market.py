@@ -1,9 +1,7 @@
 """A market from its call phase to its end: phases, and how positions are closed."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 from days import (
     MS,
@@ -22,7 +20,6 @@ from days import (
     own,
     phase,
     play,
-    quoted,
     reasons,
     refused,
     seat,
@@ -30,9 +27,10 @@ from days import (
     take,
     trades,
 )
+from runs import LOOKS, market_of
 
 from lobarena.data.schema import ASK, BID, BREAK, CALL, CLOSED, CONTINUOUS, UNCROSS
-from lobarena.sim.market import Latency, Market, Rules
+from lobarena.sim.market import Latency, Market
 from lobarena.sim.types import (
     AUCTION_FILL,
     LIQUIDATION,
@@ -40,15 +38,6 @@ from lobarena.sim.types import (
 )
 
 pytestmark = pytest.mark.kernels
-
-BOOK = quoted({999: 10, 990: 100}, {1_001: 10, 1_010: 100})
-LOOKS = [mark(100 * k) for k in range(1, 11)]
-
-
-def market_of(*more: np.ndarray, shots: Sequence[np.ndarray] = (), **rules: Any) -> Market:
-    """The book above, then further events, in time order."""
-    events = [*BOOK, *more]
-    return Market(feed_of(sorted(events, key=lambda one: int(one["time"][0])), shots), Rules(**rules))
 
 
 # Phases.

@@ -1,14 +1,6 @@
 """What must hold of every replay (docs/replay.md), on days made by hand or at random."""
 
-import hashlib
-import os
-import subprocess
-import sys
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +12,6 @@ from days import (
     UPPER,
     Script,
     account,
-    at,
     crowd_book,
     once,
     play,
@@ -29,49 +20,22 @@ from days import (
     seat,
     shot,
 )
+from runs import CANCEL_MODELS, IMPACTS, end_of, quoter, random_feed, run, without_ids
 
 from lobarena.data.contracts import Fee
 from lobarena.data.schema import (
     ASK,
     AUCTION,
     BID,
-    CANCEL,
     EVENT,
-    LIMIT,
     MARK,
-    PHASE,
     SETTLEMENT,
-    TAKE,
 )
 from lobarena.sim.feed import Feed, snapshot_feed
 from lobarena.sim.market import Latency, Market, Rules, Seat
 from lobarena.sim.types import NONE, SMALL
 
-CANCEL_MODELS = ("back", "pro rata", "power", "front")
-IMPACTS = ("restore", "decay", "keep")
 EDGE_LOW, EDGE_HIGH = LOWER - 64, LOWER - 64 + SMALL[0] - 1
-
-
-def quoter(seed: int) -> Script:
-    """Quotes at random about the touch, sometimes takes, sometimes leaves all as it is."""
-    rng = np.random.default_rng(seed)
-
-    def decide(seen: Any) -> dict[str, Any] | None:
-        if rng.random() < 0.5 or seen["bid_size"][0] == 0 or seen["ask_size"][0] == 0:
-            return None
-        middle = (int(seen["bid"][0]) + int(seen["ask"][0])) // 2
-        bid, ask = middle - int(rng.integers(0, 4)), middle + 1 + int(rng.integers(0, 4))
-        return {
-            "bids": [(bid - k, int(rng.integers(1, 6))) for k in range(rng.integers(0, 3))],
-            "asks": [(ask + k, int(rng.integers(1, 6))) for k in range(rng.integers(0, 3))],
-            "take": int(rng.integers(-3, 4)) if rng.random() < 0.2 else 0,
-        }
-
-    return decide
-
-
-def random_feed(seed: int, rows: int = 40) -> Feed:
-    return snapshot_feed(random_recording(seed, rows))
 
 
 def shown_after_each_event(feed: Feed) -> Feed:
@@ -79,21 +43,6 @@ def shown_after_each_event(feed: Feed) -> Feed:
     shows = np.zeros(len(feed.events), EVENT)
     shows["time"], shows["kind"], shows["ref"] = feed.events["time"], MARK, NONE
     return replace(feed, events=np.stack([feed.events, shows], axis=1).reshape(-1))
-
-
-def end_of(feed: Feed) -> float:
-    """Milliseconds after the open, just behind the last snapshot."""
-    return (int(feed.snapshots["time"][-1]) - at(0)) / 1e6 + 1
-
-
-def run(feed: Feed, seats: Iterable[Seat], scripts: Iterable[Script], **rules: Any) -> Market:
-    return play(Market(feed, Rules(**rules)), list(seats), list(scripts), end_of(feed))
-
-
-def digest(market: Market) -> str:
-    records = (market.fills, market.curve, market.marks)  # field by field: bytes between fields mean nothing
-    parts = [rows[name].tobytes() for rows in records for name in rows.dtype.names or ()]
-    return hashlib.sha256(b"".join([*parts, market.fees.tobytes(), market.after.tobytes()])).hexdigest()
 
 
 # Without seats the record comes out as it went in.
@@ -160,7 +109,7 @@ def test_a_far_seat_that_never_trades_changes_nothing(impact: str) -> None:
     alone = run(feed, [seat()], [quoter(1)], impact=impact)
     watched = run(feed, [seat(), seat()], [quoter(1), once(bids=[(LOWER, 3)], asks=[(UPPER, 3)])], impact=impact)
     assert len(alone.fills) > 5
-    assert _without_ids(alone.fills) == _without_ids(watched.fills)
+    assert without_ids(alone.fills) == without_ids(watched.fills)
     assert alone.marks.tolist() == watched.marks.tolist()
     assert alone.curve.tolist() == watched.curve[watched.curve["seat"] == 1].tolist()
     for side in (BID, ASK):
@@ -177,12 +126,6 @@ def test_a_far_seat_leaves_the_record_met() -> None:
     alone.run()
     for side in (BID, ASK):
         assert crowd_book(alone, side) == crowd_book(market, side)
-
-
-def _without_ids(fills: np.ndarray) -> list[tuple[int, ...]]:
-    """Order numbers count everybody's orders, so a further seat may change them; nothing else."""
-    names = [name for name in fills.dtype.names or () if name not in ("maker", "taker")]
-    return [tuple(int(fill[name]) for name in names) for fill in fills]
 
 
 # Conservation, order of the queues, no crossed book: at every event.
@@ -270,140 +213,6 @@ def test_fees_are_the_sum_of_the_fills_and_cash_their_turnover() -> None:
         assert int(account(market, number)["cash"]) == cash
         assert float(account(market, number)["fees"]) == pytest.approx(paid)
         assert market.wealth(number) == pytest.approx(int(cash) * 10 - paid)
-
-
-# Bid and ask are mirror images.
-
-
-def mirrored(events: np.ndarray, about: int) -> np.ndarray:
-    """The same events with every price p -> about - p and the sides swapped."""
-    seen = events.copy()
-    priced = np.isin(events["kind"], (LIMIT, TAKE, CANCEL))
-    seen["price"][priced] = about - events["price"][priced]
-    sided = events["kind"] != PHASE
-    seen["side"][sided] = 1 - events["side"][sided]
-    return seen
-
-
-def mirrored_shots(shots: np.ndarray, about: int) -> np.ndarray:
-    seen = shots.copy()
-    for one, other in (("bid", "ask"), ("ask", "bid")):
-        there = shots[f"{other}_size"] > 0
-        seen[one] = np.where(there, about - shots[other], 0)
-        seen[f"{one}_size"] = shots[f"{other}_size"]
-    seen["last"] = np.where(shots["last"] > 0, about - shots["last"], 0)
-    known = shots["turnover"] >= 0
-    seen["turnover"] = np.where(known, about * shots["volume"] - shots["turnover"], shots["turnover"])
-    seen["lower"], seen["upper"] = about - shots["upper"], about - shots["lower"]
-    return seen
-
-
-def mirror_script(script: Script, about: int) -> Script:
-    """What `script` would do in the mirror."""
-
-    def decide(seen: Any) -> dict[str, Any] | None:
-        seen = seen.copy()
-        for one, other in (("bid", "ask"), ("own_bid", "own_ask")):
-            sizes = seen[f"{one}_size"].copy(), seen[f"{other}_size"].copy()
-            prices = seen[one].copy(), seen[other].copy()
-            seen[one] = np.where(sizes[1] > 0, about - prices[1], 0)
-            seen[other] = np.where(sizes[0] > 0, about - prices[0], 0)
-            seen[f"{one}_size"], seen[f"{other}_size"] = sizes[1], sizes[0]
-        decision = script(seen)
-        if decision is None:
-            return None
-        return {
-            "bids": [(about - price, size) for price, size in decision["asks"]],
-            "asks": [(about - price, size) for price, size in decision["bids"]],
-            "take": -decision["take"],
-        }
-
-    return decide
-
-
-def _one_sided(script: Script, side: str) -> Script:
-    """Quotes of one side alone: which side's order of one decision arrives first is a convention, not a symmetry."""
-
-    def decide(seen: Any) -> dict[str, Any] | None:
-        decision = script(seen)
-        return decision and {"bids": [], "asks": [], "take": 0, side: decision[side]}
-
-    return decide
-
-
-def _mirror_fills(fills: np.ndarray, about: int) -> list[tuple[int, ...]]:
-    found = _without_ids(fills)
-    names = [name for name in fills.dtype.names or () if name not in ("maker", "taker")]
-    price, mid2, side = names.index("price"), names.index("mid2"), names.index("side")
-    turned = []
-    for row in found:
-        values = list(row)
-        values[price], values[mid2], values[side] = about - row[price], 2 * about - row[mid2], 1 - row[side]
-        turned.append(tuple(values))
-    return turned
-
-
-@pytest.mark.kernels
-@pytest.mark.parametrize("impact", IMPACTS)
-@pytest.mark.parametrize("model", CANCEL_MODELS)
-def test_mirrored_events_with_mirrored_seats_give_mirrored_fills(model: str, impact: str) -> None:
-    about = LOWER + UPPER
-    feed = random_feed(11)
-    turned = replace(feed, events=mirrored(feed.events, about), snapshots=mirrored_shots(feed.snapshots, about))
-    seats = [seat(), seat(latency=Latency(1_000_000, 2_000_000, 3_000_000))]
-    scripts = [_one_sided(quoter(1), "bids"), _one_sided(quoter(2), "asks")]
-    inner = [_one_sided(quoter(1), "bids"), _one_sided(quoter(2), "asks")]
-    plain = run(feed, seats, scripts, cancel_model=model, impact=impact)
-    mirror = run(turned, seats, [mirror_script(one, about) for one in inner], cancel_model=model, impact=impact)
-    assert len(plain.fills) > 5
-    assert _mirror_fills(plain.fills, about) == _without_ids(mirror.fills)
-
-
-@pytest.mark.kernels
-@pytest.mark.parametrize("turnover", [True, False])
-@pytest.mark.parametrize("depth", [1, 5])
-def test_a_mirrored_record_has_mirrored_trades_where_the_quotes_moved(depth: int, turnover: bool) -> None:
-    about = LOWER + UPPER
-    compared = 0
-    for day in range(5):
-        rows = random_recording(day, 60, turnover, depth)
-        turned = replace(rows, snapshots=mirrored_shots(rows.snapshots, about))
-        plain, mirror = (
-            _trades_of(mirrored(snapshot_feed(rows).events, about)),
-            _trades_of(snapshot_feed(turned).events),
-        )
-        middle = rows.snapshots["bid"][:, 0] + rows.snapshots["ask"][:, 0]
-        for k in np.flatnonzero(np.diff(middle)) + 1:
-            assert plain[k] == mirror[k], f"day {day}, snapshot {k}"
-            compared += len(plain[k]) > 0
-    assert compared > 50
-
-
-@pytest.mark.kernels
-def test_a_trade_in_the_middle_of_quotes_that_stay_has_no_preferred_side() -> None:
-    shots = [shot(500 * (k + 1), {999: 10}, {1_001: 10}, k, 1_000 * k, 1_000) for k in range(200)]
-    events = snapshot_feed(recording(shots)).events
-    buys = int((events["side"][events["kind"] == TAKE] == BID).sum())
-    assert 60 < buys < 140, f"{buys} of 199 trades at the mid are buys"
-
-
-@pytest.mark.kernels
-def test_buys_and_sells_of_quotes_that_stay_have_no_preferred_order() -> None:
-    shots = [shot(500 * (k + 1), {999: 10}, {1_001: 10}, 2 * k, 2_000 * k, 1_001 - 2 * (k % 2)) for k in range(200)]
-    first = [one[0][0] for one in _trades_of(snapshot_feed(recording(shots)).events) if len(one) == 2]
-    assert len(first) > 150
-    assert 0.3 < first.count(BID) / len(first) < 0.7, f"{first.count(BID)} of {len(first)} intervals begin with a buy"
-
-
-def _trades_of(events: np.ndarray) -> list[list[tuple[int, int, int]]]:
-    """Of each interval, the crowd's aggressors in their order: (side, price, lots)."""
-    found: list[list[tuple[int, int, int]]] = [[]]
-    for row in events:
-        if row["kind"] == TAKE:
-            found[-1].append((int(row["side"]), int(row["price"]), int(row["size"])))
-        elif row["kind"] == MARK:
-            found.append([])
-    return found
 
 
 # Nobody sees the future.
@@ -511,44 +320,3 @@ def test_more_fees_never_help_anyone() -> None:
         wealth.append([market.wealth(1), market.wealth(2)])
     assert len(market.fills) > 5
     assert (np.diff(wealth, axis=0) < 0).all()
-
-
-# The same run gives the same bytes.
-
-
-def digest_of_a_day(times: int = 1) -> str:
-    """Of the last of several episodes on one Market."""
-    feed = random_feed(31, 30)
-    market = Market(feed)
-    for _ in range(times):
-        seats = [seat(latency=Latency(spread=0.3)), seat(), seat()]
-        play(market, seats, [quoter(1), quoter(2), quoter(3)], end_of(feed))
-    assert len(market.fills) > 10
-    return digest(market)
-
-
-def test_a_run_repeated_gives_the_same_bytes() -> None:
-    assert digest_of_a_day() == digest_of_a_day()
-
-
-def test_a_market_used_again_gives_the_same_bytes() -> None:
-    assert digest_of_a_day(2) == digest_of_a_day()
-
-
-def test_other_processes_give_the_same_bytes() -> None:
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        assert set(pool.map(digest_of_a_day, [1, 1])) == {digest_of_a_day()}
-
-
-def test_plain_python_gives_the_same_bytes() -> None:
-    code = "import test_replay; print(test_replay.digest_of_a_day())"
-    plain = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert plain.stdout.strip() == digest_of_a_day()

@@ -20,25 +20,19 @@ from days import (
     mark,
     once,
     play,
-    quoted,
     seat,
     take,
     trades,
 )
+from runs import BOOK, LOOKS, market_of
 
 from lobarena.data.schema import ASK, BID, BREAK, CONTINUOUS, PHASE
 from lobarena.sim.market import Latency, Market, Rules, Seat
 
 pytestmark = pytest.mark.kernels
 
-BOOK = quoted({999: 10, 990: 100}, {1_001: 10, 1_010: 100})
-LOOKS = [mark(100 * k) for k in range(1, 11)]
 FEED, ORDER, REPORT = 7 * MS, 11 * MS, 13 * MS
 SLOW = Latency(FEED, ORDER, REPORT)
-
-
-def market_of(*more: np.ndarray, **rules: Any) -> Market:
-    return Market(feed_of(sorted([*BOOK, *more], key=lambda one: int(one["time"][0]))), Rules(**rules))
 
 
 class Diary:
