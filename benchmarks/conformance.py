@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 Json = Annotated[str, typer.Option("--json", metavar="FILE", help='Write the numbers here; "-" is stdout.')]
 _STATUS = "replaying (kernels compile on first use, up to a minute)"
+_BAR = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 _COUNTS = (
     "snapshots",
     "met",
@@ -89,8 +91,8 @@ def snapshots(
     )
     days: list[Day] = []
     errors: dict[str, str] = {}
-    with console.status(_STATUS):
-        for path in files:
+    with Progress(*_BAR, console=console, transient=True, disable=not console.is_terminal) as bar:
+        for path in bar.track(files, description=_STATUS):
             if path.name.endswith(".quarantine.parquet"):  # beside a catalogue day, which reads it itself
                 continue
             try:

@@ -82,7 +82,8 @@ def main(
 ) -> None:
     """Print spread, depth, volume and volatility of recorded and synthetic days, by regime."""
     try:
-        typer.echo("\n".join(lines(folder, seed)))
+        for line in lines(folder, seed):  # as they come: a product takes seconds
+            typer.echo(line)
     except DataError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
