@@ -20,8 +20,8 @@ from lobarena.data.sse import DEPTH, OrderRecording
 from lobarena.sim.auction import uncross
 from lobarena.sim.bits import next_level
 from lobarena.sim.book import cancel, new_book, new_tape, rest, submit
+from lobarena.sim.event_feed import book_size, price_limits
 from lobarena.sim.feed import MARGIN_TICKS
-from lobarena.sim.orders import book_size, price_limits
 from lobarena.sim.types import CROWD, DAY, IOC, NONE, STP_OFF
 
 SECOND = 10**9  # ns
@@ -61,9 +61,10 @@ class _Replay:
 
     def __init__(self, recording: OrderRecording) -> None:
         self.recording = recording
-        lower, upper = price_limits(recording)
+        orders = recording.to_events()
+        lower, upper = price_limits(orders)
         self.base = max(0, lower - MARGIN_TICKS)
-        self.book = new_book(book_size(recording, self.base, upper), self.base)
+        self.book = new_book(book_size(orders, self.base, upper), self.base)
         self.tape = new_tape(self.book)
         self.ids = np.full(len(recording.numbers), NONE, np.int64)
         self.ref: dict[int, int] = {}  # engine id -> dense order number

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lobarena.data.catalogue import days, read_day
 from lobarena.data.importers import read
-from lobarena.data.recording import DataError, Recording
+from lobarena.data.recording import DataError, EventRecording, Recording
 from lobarena.sim.feed import snapshot_feed
 from lobarena.sim.market import Market
 
@@ -51,11 +51,17 @@ def recordings(path: Path) -> Iterator[Recording]:
         found = days(path)
         if not found:
             raise DataError(f"{path} holds no day; give a catalogue folder or files")
-        yield from (read_day(day) for day in found)
+        yield from (_snapshots(read_day(day)) for day in found)
     elif path.suffix == ".parquet":
-        yield read_day(path)
+        yield _snapshots(read_day(path))
     else:
-        yield from read(path, split=True)
+        yield from (_snapshots(one) for one in read(path, split=True))
+
+
+def _snapshots(recording: Recording | EventRecording) -> Recording:
+    if isinstance(recording, EventRecording):
+        raise DataError(f"{recording.source} is a record of events, not of snapshots; use `conformance events`")
+    return recording
 
 
 def check_day(recording: Recording) -> Day:
@@ -76,6 +82,6 @@ def check_day(recording: Recording) -> Day:
         unexplained_lots=open_.lots,
         unexplained_turnover=open_.turnover,
         first_unexplained=open_.first_row,
-        quarantined=len(recording.quarantine.rows),
+        quarantined=recording.quarantined,
         removed=sum(finding.removed for finding in recording.findings),
     )

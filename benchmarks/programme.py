@@ -6,7 +6,7 @@ with a single day, its first part is. Every agent sees the same fitted numbers a
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -15,8 +15,8 @@ import numpy as np
 from lobarena.agents.table import AGENTS, parse
 from lobarena.benchmarks.config import Config, ConfigError
 from lobarena.benchmarks.match import Episode
-from lobarena.data.catalogue import DayFile, days, read_day
-from lobarena.data.recording import Recording
+from lobarena.data.catalogue import DayFile, days, read_day, rows_of
+from lobarena.data.recording import EventRecording, Quarantine, Recording
 from lobarena.data.schema import TRADING
 from lobarena.data.sessions import session_times, weekday_before
 
@@ -81,7 +81,7 @@ def fields(config: Config, root: Path) -> list[Field]:
         if count > 0 or config.train_days == 0:
             chosen.append(Field(symbol, tuple(mine[:count]), 0, tuple(mine[count:])))
         else:
-            times = read_day(mine[0]).snapshots["time"]
+            times = rows_of(read_day(mine[0]))["time"]
             cut = int(times[0] + config.train_share * (times[-1] - times[0]))
             chosen.append(Field(symbol, (mine[0],), cut, (mine[0],)))
     return chosen
@@ -115,7 +115,7 @@ def units(config: Config, programme: Sequence[Field]) -> list[Unit]:
     return found
 
 
-def training(contract: Field) -> list[Recording]:
+def training(contract: Field) -> list[Recording | EventRecording]:
     """What a contract's agents may be fitted on."""
     found = []
     for day in contract.train:
@@ -126,27 +126,21 @@ def training(contract: Field) -> list[Recording]:
     return found
 
 
-def clip(recording: Recording, before: int) -> Recording:
-    """The rows of a day before a moment (ns UTC)."""
-    shots = recording.snapshots[recording.snapshots["time"] < before]
-    quarantine = type(recording.quarantine)(recording.quarantine.rows[:0])
-    return Recording(
-        recording.contract,
-        recording.symbol,
-        recording.exchange,
-        recording.trading_day,
-        shots,
-        quarantine,
-        [],
-        "",
-        len(shots),
-    )
+def clip(recording: Recording | EventRecording, before: int) -> Recording | EventRecording:
+    """The rows of a day before a moment (ns UTC), as if the record had ended there."""
+    rows = rows_of(recording)
+    rows = rows[rows["time"] < before]
+    if isinstance(recording, EventRecording):
+        return replace(recording, events=rows, findings=[])
+    apart = Quarantine(recording.quarantine.rows[:0])
+    return replace(recording, snapshots=rows, quarantine=apart, findings=[], source="", rows_in=len(rows))
 
 
 def _windows(config: Config, contract: Field, day: DayFile) -> list[tuple[int, int]]:
     """Episodes of a day, ns UTC: equal parts of what is played of each session, spread over the day."""
     recording = read_day(day)
-    times = recording.snapshots["time"][recording.snapshots["kind"] == TRADING]
+    rows = rows_of(recording)
+    times = rows["time"][rows["kind"] == TRADING] if isinstance(recording, Recording) else rows["time"]
     if not len(times):
         return []
     earliest = contract.cut + int(config.embargo_s * 1e9) if contract.cut else 0

@@ -12,7 +12,7 @@ import typer
 
 from lobarena.benchmarks.stylised import Measures, by_spans, by_volatility, measure, windows_of
 from lobarena.data.importers import read
-from lobarena.data.recording import DataError
+from lobarena.data.recording import DataError, Recording
 from lobarena.sim.profiles import REGIMES
 from lobarena.sim.synthetic import CODES, DAYS, embedded, regime_spans
 
@@ -38,7 +38,8 @@ COLUMNS = {  # field of Measures -> heading, digits
 
 def real(folder: Path, code: str) -> list[Measures]:
     """Calm, normal and wild of the recorded days of a product below `folder` (the one that holds futures/)."""
-    days = [day for name in RECORDED[code] for day in read(folder / "futures" / name, split=True)]
+    every = [day for name in RECORDED[code] for day in read(folder / "futures" / name, split=True)]
+    days = [day for day in every if isinstance(day, Recording)]
     return [measure(part) for part in by_volatility([rows for day in days for rows in windows_of(day.snapshots)])]
 
 

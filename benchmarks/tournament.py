@@ -17,8 +17,8 @@ from lobarena.benchmarks.match import Entry, Terms, play
 from lobarena.benchmarks.programme import Field, Unit, describe_agents, entries, fields, training, units
 from lobarena.benchmarks.results import ResultsError, ResultWriter, new_manifest, read
 from lobarena.benchmarks.thinking import Charge, lognormal
-from lobarena.data.catalogue import DayFile, read_day
-from lobarena.sim.feed import Feed, snapshot_feed
+from lobarena.data.catalogue import DayFile, read_day, rows_of
+from lobarena.sim.feed import Feed, feed_of
 from lobarena.sim.market import Latency, Market, Rules, Seat
 from lobarena.sim.random import generator
 from lobarena.sim.types import MAX_SEATS
@@ -170,7 +170,7 @@ def _market(day: DayFile, config: Config) -> Market:
 
 
 def _feed(day: DayFile, seed: int) -> Feed:
-    return snapshot_feed(read_day(day), seed)
+    return feed_of(read_day(day), seed)
 
 
 def _fit(programme: Sequence[Field]) -> dict[str, dict[str, float]]:
@@ -178,7 +178,7 @@ def _fit(programme: Sequence[Field]) -> dict[str, dict[str, float]]:
     from lobarena.agents.calibration import fit
 
     return {
-        contract.symbol: fit([snapshot_feed(recording) for recording in training(contract)]) if contract.train else {}
+        contract.symbol: fit([feed_of(recording) for recording in training(contract)]) if contract.train else {}
         for contract in programme
     }
 
@@ -237,7 +237,7 @@ def _data_rows(programme: Sequence[Field]) -> list[dict[str, Any]]:
                     "exchange": day.exchange,
                     "contract": day.symbol,
                     "day": int(f"{day.trading_day:%Y%m%d}"),
-                    "rows": len(read_day(day).snapshots),
+                    "rows": len(rows_of(read_day(day))),
                     "digest": day.digest,
                     "use": use if day in contract.train else "play",
                 }

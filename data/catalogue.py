@@ -20,8 +20,8 @@ import numpy as np
 
 from lobarena.data.contracts import contract_from
 from lobarena.data.join import join
-from lobarena.data.recording import DataError, Finding, Quarantine, Recording
-from lobarena.data.schema import SCHEMA_VERSION, SNAPSHOT, from_arrow, to_arrow
+from lobarena.data.recording import DataError, EventRecording, Finding, Quarantine, Recording
+from lobarena.data.schema import EVENT, SCHEMA_VERSION, SNAPSHOT, from_arrow, to_arrow
 
 if TYPE_CHECKING:
     import pyarrow
@@ -57,19 +57,29 @@ class DayFile:
         return self.path.with_name(f"{self.path.stem}.quarantine.parquet")
 
 
-def digest_of(recording: Recording) -> str:
+def rows_of(recording: Recording | EventRecording) -> np.ndarray:
+    """The rows that a day is made of: (n,) SNAPSHOT or (m,) EVENT."""
+    return recording.snapshots if isinstance(recording, Recording) else recording.events
+
+
+def digest_of(recording: Recording | EventRecording) -> str:
     """SHA-256, hex, of the logical content of a day."""
-    head = {"contract": recording.contract.to_dict(), "day": recording.trading_day.isoformat(), "type": SNAPSHOT.descr}
+    rows = rows_of(recording)
+    head = {
+        "contract": recording.contract.to_dict(),
+        "day": recording.trading_day.isoformat(),
+        "type": rows.dtype.descr,
+    }
     content = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
-    content.update(recording.snapshots.tobytes())
+    content.update(np.ascontiguousarray(rows).data)
     return content.hexdigest()
 
 
-def write(root: str | Path, recording: Recording, overwrite: bool = False) -> Path:
+def write(root: str | Path, recording: Recording | EventRecording, overwrite: bool = False) -> Path:
     """Store one day, whole or not at all; the path of its file.
 
-    A piece of a day that is there already (another file's session of it) is joined to it; the same piece again
-    changes nothing. DataError when the two overlap in time (unless `overwrite`) or the disk is full.
+    A piece of a day of snapshots that is there already (another file's session of it) is joined to it; the same piece
+    again changes nothing. DataError when the two overlap in time (unless `overwrite`) or the disk is full.
     """
     day = f"{recording.trading_day:%Y%m%d}"
     place = DayFile(
@@ -88,9 +98,18 @@ def write(root: str | Path, recording: Recording, overwrite: bool = False) -> Pa
             raise DataError(
                 f"{place.path} holds this day already, from another {recording.source}; pass overwrite=True to replace"
             )
-        recording, pieces = join(read_day(place), recording), known | pieces
+        stored = read_day(place)
+        if isinstance(stored, EventRecording) or isinstance(recording, EventRecording):
+            raise DataError(
+                f"{place.path} holds this day already, from another file; pass overwrite=True to replace it"
+            )
+        recording, pieces = join(stored, recording), known | pieces
+    rows = rows_of(recording)
+    quarantine = recording.quarantine if isinstance(recording, Recording) else Quarantine(np.zeros(0, SNAPSHOT))
     about = {
         "schema_version": SCHEMA_VERSION,
+        "holds": "snapshots" if isinstance(recording, Recording) else "events",
+        "events": _of_events(recording) if isinstance(recording, EventRecording) else None,
         "digest": digest_of(recording),
         "pieces": pieces,
         "contract": recording.contract.to_dict(),
@@ -99,17 +118,17 @@ def write(root: str | Path, recording: Recording, overwrite: bool = False) -> Pa
         "trading_day": recording.trading_day.isoformat(),
         "findings": [asdict(finding) for finding in recording.findings],
         "source": recording.source,
-        "rows": len(recording.snapshots),
+        "rows": len(rows),
         "rows_in": recording.rows_in,
-        "quarantined": len(recording.quarantine.rows),
+        "quarantined": len(quarantine.rows),
     }
     try:
         place.path.parent.mkdir(parents=True, exist_ok=True)
-        if len(recording.quarantine.rows):
-            _store(place.quarantine_path, _with(_apart(recording.quarantine), about))
+        if len(quarantine.rows):
+            _store(place.quarantine_path, _with(_apart(quarantine), about))
         else:
             place.quarantine_path.unlink(missing_ok=True)
-        _store(place.path, _with(to_arrow(recording.snapshots), about))
+        _store(place.path, _with(to_arrow(rows), about))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(f"{place.path}: no space left on the disk; free some or give another root") from error
@@ -130,7 +149,7 @@ def days(root: str | Path, exchange: str | None = None, symbol: str | None = Non
     return found
 
 
-def read_day(day: DayFile | str | Path) -> Recording:
+def read_day(day: DayFile | str | Path) -> Recording | EventRecording:
     """One stored day, mapped from its file and checked against its digest.
 
     DataError when it is damaged, no file of a catalogue, or written by a newer version.
@@ -141,18 +160,22 @@ def read_day(day: DayFile | str | Path) -> Recording:
     place = DayFile(path, "", "", date.min)
     table = _guard(path, lambda: pq.ParquetFile(path, memory_map=True).read(use_threads=False))
     about = _about(path, table.schema)
+    recording: Recording | EventRecording
     try:
-        recording = Recording(
-            contract=contract_from(about["contract"], str(path)),
-            symbol=about["symbol"],
-            exchange=about["exchange"],
-            trading_day=date.fromisoformat(about["trading_day"]),
-            snapshots=from_arrow(table, SNAPSHOT),
-            quarantine=_quarantine(place.quarantine_path, about["quarantined"]),
-            findings=[Finding(**finding) for finding in about["findings"]],
-            source=about["source"],
-            rows_in=about["rows_in"],
-        )
+        known: dict[str, Any] = {
+            "contract": contract_from(about["contract"], str(path)),
+            "symbol": about["symbol"],
+            "exchange": about["exchange"],
+            "trading_day": date.fromisoformat(about["trading_day"]),
+            "findings": [Finding(**finding) for finding in about["findings"]],
+            "source": about["source"],
+            "rows_in": about["rows_in"],
+        }
+        if about["holds"] == "events":
+            recording = EventRecording(events=from_arrow(table, EVENT), **about["events"], **known)
+        else:
+            apart = _quarantine(place.quarantine_path, about["quarantined"])
+            recording = Recording(snapshots=from_arrow(table, SNAPSHOT), quarantine=apart, **known)
     except DataError:
         raise
     except (KeyError, TypeError, ValueError, AssertionError) as error:
@@ -162,6 +185,10 @@ def read_day(day: DayFile | str | Path) -> Recording:
     return recording
 
 
+def _of_events(recording: EventRecording) -> dict[str, int]:
+    return {"orders": recording.orders, "lower": recording.lower, "upper": recording.upper}
+
+
 def _about(path: Path, schema: "pyarrow.Schema") -> dict[str, Any]:
     metadata = schema.metadata or {}
     if _KEY not in metadata:
@@ -169,7 +196,7 @@ def _about(path: Path, schema: "pyarrow.Schema") -> dict[str, Any]:
     try:
         about: dict[str, Any] = json.loads(metadata[_KEY])
         version = int(about["schema_version"])
-        about["digest"], about["source"]
+        about["digest"], about["source"], about.setdefault("holds", "snapshots")
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: its description is damaged ({error}); import its source again") from error
     if version > SCHEMA_VERSION:

@@ -188,7 +188,7 @@ def _count(
     there = np.isfinite(raw.turnover)
     turnover = _safe(raw.turnover)
     start = 0.0 if began else turnover[order[there[order]][0]]
-    value = np.maximum(turnover - start, 0) / each / (contract.tick_size * contract.multiplier)
+    value = np.maximum(turnover - start, 0) / each / contract.tick_value
     rows["turnover"] = np.where(there, np.rint(value), UNKNOWN)
     part = (np.abs(value - np.rint(value)) > 1e-3) & there
     log.append(found("no turnover", ~there[order], raw.row[order], "turnover missing in this row", NOTED))

@@ -7,7 +7,7 @@ known and not checked against each notice. For work on costs give the values of 
     code = "RB"                        # required; symbol = "RB1901" if it is one delivery month
     exchange = "SHFE"                  # required
     tick = "1"                         # required, currency a quotation unit; text keeps it exact
-    multiplier = 10                    # required, quotation units a lot
+    multiplier = 10                    # required, quotation units a lot; text for a fraction, such as "0.001"
     margin = 0.09                      # required, fraction of notional
     daily_limit = 0.07                 # required, fraction of the previous settlement
     timezone = "Asia/Shanghai"         # of the sessions
@@ -87,7 +87,7 @@ class Contract:
     code: str  # product, "RB"
     exchange: str  # "SHFE", "DCE", "CZCE", "CFFEX" or the user's own
     tick: Decimal  # smallest price step, quotation units, exact
-    multiplier: int  # quotation units a lot: currency a lot = price x multiplier
+    multiplier: int | Decimal  # quotation units a lot: currency a lot = price x multiplier
     fees: Fee
     margin: float  # fraction of notional
     daily_limit: float  # fraction of the previous settlement, either way
@@ -106,8 +106,10 @@ class Contract:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; use 1 to 32 letters, digits, - or _")
         if not (isinstance(self.tick, Decimal) and self.tick.is_finite() and 0 < self.tick <= 10**6):
             raise ValueError(f'tick is {self.tick!r}; give the smallest price step, such as "0.2"')
-        if isinstance(self.multiplier, bool) or not isinstance(self.multiplier, int) or self.multiplier < 1:
-            raise ValueError(f"multiplier is {self.multiplier!r}; give a whole number of at least 1")
+        whole = isinstance(self.multiplier, int) and not isinstance(self.multiplier, bool) and self.multiplier >= 1
+        part = isinstance(self.multiplier, Decimal) and self.multiplier.is_finite() and 0 < self.multiplier <= 10**9
+        if not (whole or part):
+            raise ValueError(f'multiplier is {self.multiplier!r}; give a whole number of at least 1, or text: "0.001"')
         _check_number("margin", self.margin, 0, 1)
         _check_number("daily_limit", self.daily_limit, 0, 1)
         _check_number("auction_minutes", self.auction_minutes, 0, 240)
@@ -170,13 +172,15 @@ def contract_from(values: Mapping[str, Any], where: str = "contract") -> Contrac
     try:
         known = _known(Contract, values)
         known["tick"] = Decimal(str(known["tick"]))
+        if isinstance(known["multiplier"], str):
+            known["multiplier"] = Decimal(known["multiplier"])
         known["fees"] = Fee(**_known(Fee, known["fees"], "fees."))
         known["sessions"] = tuple(_session(entry) for entry in known["sessions"])
         known["counted_twice_before"] = _day(known.get("counted_twice_before"))
         return Contract(**known)
     except InvalidOperation as error:
-        tick = values.get("tick")
-        raise ValueError(f'{where}: tick is {tick!r}; give the smallest price step, such as "0.2"') from error
+        told = f"tick is {values.get('tick')!r}, multiplier is {values.get('multiplier')!r}"
+        raise ValueError(f'{where}: {told}; give numbers, such as tick = "0.2" and multiplier = 300') from error
     except (ValueError, TypeError) as error:
         raise ValueError(f"{where}: {error}") from error
 
@@ -203,6 +207,29 @@ def contract(symbol: str) -> Contract:
             "Give your own as a TOML file, load_contract(path); lobarena.data.contracts lists its keys"
         )
     return replace(CONTRACTS[code], symbol=code + found[2])
+
+
+def plain_contract(
+    symbol: str,
+    exchange: str,
+    tick: Decimal,
+    multiplier: int | Decimal = 1,
+    timezone: str = "UTC",
+    sessions: tuple[Session, ...] = (Session("00:00", "24:00"),),
+) -> Contract:
+    """A contract known by its file alone: no fees, paid in full, no daily limit; give a TOML file to know it better."""
+    return Contract(
+        code=symbol,
+        exchange=exchange,
+        tick=tick,
+        multiplier=multiplier,
+        fees=Fee("turnover", 0.0, 0.0, 0.0),
+        margin=1.0,
+        daily_limit=1.0,
+        sessions=sessions,
+        timezone=timezone,
+        auction_minutes=0,
+    )
 
 
 def _known(kind: type, values: Any, prefix: str = "") -> dict[str, Any]:

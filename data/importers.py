@@ -1,4 +1,4 @@
-"""One call for any file: its header tells the layout."""
+"""One call for any file: its first bytes tell the format, the header of a CSV its layout."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,10 +13,15 @@ from lobarena.data.clock import UNREADABLE, to_date, to_days
 from lobarena.data.columns import ColumnMap, contract_of, load_columns, read_columns
 from lobarena.data.contracts import Contract
 from lobarena.data.raw import Raw, Times, take
-from lobarena.data.recording import DataError, Recording
-from lobarena.data.source import LIMIT, Source, open_source
+from lobarena.data.recording import DataError, EventRecording, Recording
+from lobarena.data.source import LIMIT, Source, open_source, peek
 
 Reader = Callable[[Source, Contract | None, date | None], Raw]
+
+Events = Callable[[Path, Contract | None, date | None, int], list[EventRecording]]
+
+FORMATS: dict[str, tuple[Callable[[Path, bytes], bool], Events]] = {}  # name: (is it this one?, reader)
+_HEAD = 4_096  # first bytes of a file, unpacked, that tell its format
 
 LAYOUTS: dict[str, tuple[ColumnMap, tuple[str, ...], Reader]] = {  # map, further columns, reader
     "WonderTrader": (wondertrader.COLUMNS, (), wondertrader.read),
@@ -36,13 +41,15 @@ def read(
     split: bool = False,
     strict: bool = False,
     limit: int = LIMIT,
-) -> list[Recording]:
-    """The recordings of a .csv, .csv.gz or .zip file, one a trading day.
+) -> list[Recording | EventRecording]:
+    """The recordings of a file, one a trading day: a .csv, .csv.gz or .zip of snapshots, or one of FORMATS.
 
     `contract` for a product that is not in the table; `columns` (or the path of its TOML file) for another layout;
     `day`, the trading day, for a file that does not say it. A file of several days is refused unless `split`.
     `strict` refuses whatever is not merely noted; `limit` bounds the unpacked bytes. DataError names file and fix.
     """
+    if columns is None and (events := _events(Path(path), limit)) is not None:
+        return list(events(Path(path), contract, day, limit))
     source = open_source(path, limit)
     if columns is None:
         raw = _layout(source)(source, contract, day)
@@ -59,6 +66,12 @@ def read(
     if len(found) > 1 and not split:
         raise DataError(f"{path} holds {_list(found)}; pass split=True for one recording a day")
     return [check(take(raw, days == to_days(one)), spec, one, strict) for one in found]
+
+
+def _events(path: Path, limit: int) -> Events | None:
+    """The reader of a file of events; None for anything else."""
+    head = peek(path, _HEAD)
+    return next((reader for matches, reader in FORMATS.values() if matches(path, head)), None)
 
 
 def _layout(source: Source) -> Reader:

@@ -1,4 +1,4 @@
-"""One trading day of one contract as recorded: its rows, and what was found wrong with them."""
+"""One trading day of one contract as recorded, snapshot by snapshot or event by event, and what was found wrong."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -57,3 +57,40 @@ class Recording:
     def __post_init__(self) -> None:
         if self.rows_in != len(self.snapshots) + len(self.quarantine.rows) + sum(f.removed for f in self.findings):
             raise AssertionError(f"{self.source}: rows were lost between reading and keeping")
+
+    @property
+    def quarantined(self) -> int:
+        """Rows kept apart."""
+        return len(self.quarantine.rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventRecording:
+    """One trading day of one contract, event by event: every order of the venue, or every change of a level.
+
+    Orders (LIMIT, TAKE, MARKET, DELETE, REDUCE) carry dense numbers; levels (LEVEL, TRADE) carry what the record shows.
+    A record that starts in the middle of a day begins with the book it found, as LEVEL events at its first moment.
+    Phases and publications are not in it: the feed adds them.
+    """
+
+    contract: Contract
+    symbol: str  # "BTCUSDT"
+    exchange: str  # "BINANCE"
+    trading_day: date
+    events: np.ndarray[Any, Any]  # (m,) EVENT, sorted by time
+    orders: int  # numbers of orders: 0 <= ref < orders
+    lower: int = 0  # ticks, lowest legal price of the day; 0 when not recorded
+    upper: int = 0  # ticks, highest legal price of the day; 0 when not recorded
+    findings: Sequence[Finding] = field(default_factory=list)
+    source: str = ""  # file name
+    rows_in: int = 0  # rows, lines or messages of this day in the source
+
+    @property
+    def quarantined(self) -> int:
+        """Rows kept apart: none, a record of events is used as it is or refused."""
+        return 0
+
+    @property
+    def levels(self) -> bool:
+        """Whether it is a record of level changes."""
+        return self.orders == 0

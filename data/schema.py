@@ -51,6 +51,10 @@ MARK = 5  # the venue publishes its book; `ref` is the snapshot row to meet, or 
 UNCROSS = 6  # the call auction matches; `price` is the reference price
 PHASE = 7  # the trading phase becomes `side` (BREAK, ...)
 MARKET = 8  # a crowd order takes up to `size` at any price; the rest is gone
+LEVEL = 9  # the crowd holds `size` lots at the level `price` from now on, 0 none (records of level changes)
+TRADE = 10  # `size` lots trade at exactly `price`, `side` attacked (records of level changes)
+REDUCE = 11  # the crowd order `ref` loses `size` lots where it stands
+CLEAR = 12  # the crowd's orders of both sides leave the book: the record begins anew
 EVENT_KINDS = {
     LIMIT: "limit",
     TAKE: "take",
@@ -60,6 +64,10 @@ EVENT_KINDS = {
     UNCROSS: "uncross",
     PHASE: "phase",
     MARKET: "market",
+    LEVEL: "level",
+    TRADE: "trade",
+    REDUCE: "reduce",
+    CLEAR: "clear",
 }
 
 # Phases of a trading day, carried by PHASE events.

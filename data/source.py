@@ -73,6 +73,22 @@ def open_source(path: str | Path, limit: int = LIMIT) -> Source:
     return Source(path, data, tuple(name.strip().strip('"') for name in header.split(",")))
 
 
+def peek(path: str | Path, count: int) -> bytes:
+    """The first `count` bytes of a file, of a gzip file those inside; none when it cannot be read."""
+    import gzip
+
+    try:
+        with open(path, "rb") as file:
+            if file.read(2) != b"\x1f\x8b":
+                file.seek(0)
+                return file.read(count)
+            file.seek(0)
+            with gzip.open(file) as inside:
+                return inside.read(count)
+    except (OSError, EOFError, zlib.error):
+        return b""
+
+
 def _unpack(path: Path, limit: int) -> bytes:
     with path.open("rb") as file:
         magic = file.read(4)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from lobarena.data.contracts import Contract, Fee, Session
-from lobarena.data.recording import DataError
+from lobarena.data.recording import DataError, EventRecording
 from lobarena.data.schema import DELETE, LIMIT, TAKE
 from lobarena.data.sessions import utc
 from lobarena.data.source import LIMIT as BYTES
@@ -122,6 +122,22 @@ class OrderRecording:
     numbers: np.ndarray  # (orders,) i8, rising: the record's own number of each order
     previous: int  # ticks, close of the day before
     source: str = ""  # file name
+
+    def to_events(self) -> EventRecording:
+        """What goes in, alone: the day as any record of orders, within the daily limit about yesterday's close."""
+        reach = self.previous * self.contract.daily_limit
+        return EventRecording(
+            contract=self.contract,
+            symbol=self.symbol,
+            exchange=self.exchange,
+            trading_day=self.trading_day,
+            events=self.events,
+            orders=len(self.numbers),
+            lower=int(self.previous - reach + 0.5),
+            upper=int(self.previous + reach + 0.5),
+            source=self.source,
+            rows_in=len(self.events),
+        )
 
 
 def stock(symbol: str) -> Contract:

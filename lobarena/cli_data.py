@@ -13,7 +13,7 @@ from lobarena.terminal import FAILED, STDOUT, WRONG, Json, progress, remark, tab
 
 if TYPE_CHECKING:
     from lobarena.data.catalogue import DayFile
-    from lobarena.data.recording import Recording
+    from lobarena.data.recording import EventRecording, Recording
 
 app = typer.Typer(help="Import, check, list and make recorded days.", no_args_is_help=True)
 
@@ -149,7 +149,7 @@ def synth(
 
 def _reader(
     contract: Path | None, columns: Path | None, day: datetime | None, *, split: bool, strict: bool = False
-) -> Callable[[Path], list["Recording"]]:
+) -> Callable[[Path], list["Recording | EventRecording"]]:
     """`importers.read` with what the options say."""
     from lobarena.data.contracts import load_contract
     from lobarena.data.importers import read
@@ -163,16 +163,18 @@ def _reader(
     return lambda path: read(path, contract=spec, columns=columns, day=trading_day, split=split, strict=strict)
 
 
-def _about(path: Path, recording: "Recording") -> dict[str, Any]:
+def _about(path: Path, recording: "Recording | EventRecording") -> dict[str, Any]:
+    from lobarena.data.catalogue import rows_of
+
     return {
         "file": str(path),
         "exchange": recording.exchange,
         "contract": recording.symbol,
         "day": recording.trading_day.isoformat(),
         "rows_in": recording.rows_in,
-        "rows": len(recording.snapshots),
+        "rows": len(rows_of(recording)),
         "removed": sum(found.removed for found in recording.findings),
-        "quarantined": len(recording.quarantine.rows),
+        "quarantined": recording.quarantined,
     }
 
 

@@ -13,7 +13,7 @@ from lobarena.data.catalogue import DayFile, days, read_day
 from lobarena.data.schema import MARK
 from lobarena.data.sessions import session_times, weekday_before
 from lobarena.sim.features import FEATURES, HIGHEST, LOWEST, MEMORY, features
-from lobarena.sim.feed import Feed, snapshot_feed
+from lobarena.sim.feed import Feed, feed_of
 from lobarena.sim.market import Latency, Market, Rules, Seat
 from lobarena.sim.random import generator
 
@@ -239,7 +239,7 @@ class MarketMaking(gymnasium.Env[np.ndarray, np.int64]):
 
 @lru_cache(maxsize=8)
 def _feed(file: DayFile, seed: int) -> Feed:
-    return snapshot_feed(read_day(file), seed)
+    return feed_of(read_day(file), seed)
 
 
 def _files(data: str, contract: str, day: str, seed: int) -> list[DayFile]:

@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 
 from lobarena.data.contracts import Contract
-from lobarena.data.recording import Recording
+from lobarena.data.recording import EventRecording, Recording
 from lobarena.data.schema import AUCTION, BREAK, CLOSED, CONTINUOUS, EVENT, PHASE, SETTLEMENT
 from lobarena.data.sessions import session_times, weekday_before
 from lobarena.sim.infer import Unexplained, infer
@@ -39,6 +39,15 @@ class Feed:
     digest: str = ""  # of the recorded rows
 
 
+def feed_of(recording: Recording | EventRecording, seed: int = 0, publish_ms: int = 500, digest: str = "") -> Feed:
+    """The feed of any recorded day; `publish_ms` is how often the venue of a record of events publishes its book."""
+    if isinstance(recording, Recording):
+        return snapshot_feed(recording, seed, digest)
+    from lobarena.sim.event_feed import event_feed
+
+    return event_feed(recording, seed, publish_ms, digest)
+
+
 def snapshot_feed(recording: Recording, seed: int = 0, digest: str = "") -> Feed:
     """The events between a day's snapshots; `seed` lays their times inside each half second.
 
@@ -58,7 +67,7 @@ def snapshot_feed(recording: Recording, seed: int = 0, digest: str = "") -> Feed
     events, unexplained = infer(
         shots, _since(shots, sessions), base, size[0], stream(seed, "crowd", recording.symbol, day)
     )
-    events = _with_phases(events, sessions)
+    events = with_phases(events, sessions)
     return Feed(contract, day, events, shots, base, size, lower, upper, sessions, 1, unexplained, digest)
 
 
@@ -127,7 +136,7 @@ def _since(shots: np.ndarray, sessions: np.ndarray) -> np.ndarray:
     return since.astype(np.int64)
 
 
-def _with_phases(events: np.ndarray, sessions: np.ndarray) -> np.ndarray:
+def with_phases(events: np.ndarray, sessions: np.ndarray) -> np.ndarray:
     """Add the sessions' openings (before what happens then) and ends (after it)."""
     marks = np.zeros(2 * len(sessions), EVENT)
     marks["kind"], marks["ref"] = PHASE, -1

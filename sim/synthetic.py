@@ -111,7 +111,9 @@ def embedded_root(seed: int = 0) -> Path:
 def _stored(code: str, day: date, seed: int) -> Recording:
     """An embedded day from its file; made, or made again when the file is damaged."""
     try:
-        return read_day(_place(code, day, seed))
+        stored = read_day(_place(code, day, seed))
+        assert isinstance(stored, Recording)
+        return stored
     except DataError:
         recording = synthetic_day(code, day, seed)
         write(_root(seed), recording, overwrite=True)

@@ -7,9 +7,9 @@ from sse_day import ORDERS, SHOTS, TRADES, changed, folder, texts
 
 from lobarena.data import sse
 from lobarena.data.schema import ASK, BID, MARK
+from lobarena.sim.event_feed import event_feed
 from lobarena.sim.feed import Feed
 from lobarena.sim.market import Market, Seat
-from lobarena.sim.orders import order_feed
 from lobarena.sim.types import LARGE, SMALL
 
 REAL = "l3/sse_600519_20230201/600519_20230201_entrust_trade_snapshot.zip"
@@ -41,20 +41,20 @@ def assert_nothing_changes(feed: Feed) -> None:
 
 
 def test_without_seats_volume_and_turnover_are_the_records(tmp_path: Path) -> None:
-    market = replayed(order_feed(sse.read(folder(tmp_path))))
+    market = replayed(event_feed(sse.read(folder(tmp_path))).to_events())
     assert totals(market) == (750, 750_750, 1003, 0, 0)
     assert depth(market.book, BID) == {998: [300]}
     assert depth(market.book, ASK) == {1003: [100]}
 
 
 def test_one_far_away_seat_changes_nothing(tmp_path: Path) -> None:
-    assert_nothing_changes(order_feed(sse.read(folder(tmp_path))))
+    assert_nothing_changes(event_feed(sse.read(folder(tmp_path))).to_events())
 
 
 def test_a_seat_in_the_queue_is_hit_before_those_who_came_later(tmp_path: Path) -> None:
     orders = changed(changed(ORDERS, 120, 1, "09:31:00.000"), 133, 1, "09:40:00.000")
     trades = changed(changed(TRADES, 131, 1, "09:40:00.000"), 132, 1, "09:40:00.000")
-    feed = order_feed(sse.read(folder(tmp_path, texts(orders, trades))))
+    feed = event_feed(sse.read(folder(tmp_path, texts(orders, trades))).to_events())
     market = Market(feed)
     market.start([Seat(every_ns=10**9)], int(feed.sessions[0, 0]), int(feed.sessions[0, 1]))
     while (seat := market.run()) > 0:
@@ -64,7 +64,7 @@ def test_a_seat_in_the_queue_is_hit_before_those_who_came_later(tmp_path: Path) 
 
 
 def test_the_book_is_published_on_a_grid_inside_the_sessions(tmp_path: Path) -> None:
-    feed = order_feed(sse.read(folder(tmp_path)), publish_ms=500)
+    feed = event_feed(sse.read(folder(tmp_path)).to_events(), publish_ms=500)
     times = feed.events["time"][feed.events["kind"] == MARK]
     inside = np.zeros(len(times), bool)
     for start, end in feed.sessions:
@@ -79,11 +79,11 @@ def test_the_book_is_published_on_a_grid_inside_the_sessions(tmp_path: Path) -> 
 
 def test_an_interval_that_is_not_positive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="publish_ms is 0; give a whole number of milliseconds"):
-        order_feed(sse.read(folder(tmp_path)), publish_ms=0)
+        event_feed(sse.read(folder(tmp_path)).to_events(), publish_ms=0)
 
 
 def test_limits_are_the_daily_limit_about_yesterdays_close(tmp_path: Path) -> None:
-    feed = order_feed(sse.read(folder(tmp_path)))
+    feed = event_feed(sse.read(folder(tmp_path)).to_events())
     assert (feed.lower, feed.upper, feed.size) == (900, 1100, SMALL)
     assert feed.orders == 11
 
@@ -91,13 +91,13 @@ def test_limits_are_the_daily_limit_about_yesterdays_close(tmp_path: Path) -> No
 def test_prices_that_no_book_holds_are_refused(tmp_path: Path) -> None:
     rows = changed(ORDERS, 104, 4, 9000.0)
     with pytest.raises(ValueError, match=r"600000 2023-02-01: prices span .* the largest book holds 65,536"):
-        order_feed(sse.read(folder(tmp_path, texts(rows, TRADES, SHOTS))))
+        event_feed(sse.read(folder(tmp_path, texts(rows, TRADES, SHOTS))).to_events())
 
 
 @pytest.mark.realdata
 def test_the_real_day_runs_in_the_market(shared_data: Path) -> None:
     recording = sse.read(shared_data / REAL)
-    feed = order_feed(recording)
+    feed = event_feed(recording.to_events())
     assert (feed.size, feed.lower, feed.upper) == (LARGE, 166_118, 203_034)
     market = replayed(feed)
     assert totals(market)[:2] == (3_397_389, 624_467_892_461)
