@@ -215,9 +215,12 @@ def plain_contract(
     tick: Decimal,
     multiplier: int | Decimal = 1,
     timezone: str = "UTC",
-    sessions: tuple[Session, ...] = (Session("00:00", "24:00"),),
+    sessions: tuple[Session, ...] = (),
 ) -> Contract:
-    """A contract known by its file alone: no fees, paid in full, no daily limit; give a TOML file to know it better."""
+    """A contract known by its file alone: no fees, paid in full, no daily limit; give a TOML file to know it better.
+
+    It trades round the clock where no sessions are given.
+    """
     return Contract(
         code=symbol,
         exchange=exchange,
@@ -226,7 +229,7 @@ def plain_contract(
         fees=Fee("turnover", 0.0, 0.0, 0.0),
         margin=1.0,
         daily_limit=1.0,
-        sessions=sessions,
+        sessions=sessions or (Session("00:00", "24:00"),),
         timezone=timezone,
         auction_minutes=0,
     )
