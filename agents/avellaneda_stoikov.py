@@ -35,7 +35,7 @@ class AvellanedaStoikov:
         if seen is None:
             return NO_QUOTES
         sigma = self._volatility.update(seen.published, seen.mid)
-        risk = self.gamma * sigma**2 * seen.left_s
+        risk = self.gamma * (sigma * sigma) * seen.left_s
         half = (risk + 2 / self.gamma * math.log1p(self.gamma / self._kappa)) / 2
         centre = seen.mid - seen.inventory * risk
         return quote(self._context, seen, centre - half, centre + half, self._limit)

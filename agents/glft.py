@@ -13,7 +13,7 @@ def coefficients(gamma: float, sigma: float, k: float, intensity: float) -> tupl
 
     R = sqrt(s^2 g / (2 k A) (1 + g / k)^(1 + k / g)); sigma in ticks a root second, k per tick, intensity A per second.
     """
-    slope = math.sqrt(sigma**2 * gamma / (2 * k * intensity) * (1 + gamma / k) ** (1 + k / gamma))
+    slope = math.sqrt(sigma * sigma * gamma / (2 * k * intensity) * (1 + gamma / k) ** (1 + k / gamma))
     return math.log1p(gamma / k) / gamma + slope / 2, -slope
 
 

@@ -84,6 +84,6 @@ class Volatility:
         if self.time and seconds < PAUSE_S:
             weight = 0.5 ** (seconds / HALF_LIFE_S)
             move = mid - self.mid
-            self.sigma = math.sqrt(weight * self.sigma**2 + (1 - weight) * move * move / seconds)
+            self.sigma = math.sqrt(weight * (self.sigma * self.sigma) + (1 - weight) * move * move / seconds)
         self.time, self.mid = time, mid
         return self.sigma

@@ -18,6 +18,7 @@ AGENTS: dict[str, str] = {
     "avellaneda-stoikov": "lobarena.agents.avellaneda_stoikov:AvellanedaStoikov",
     "glft": "lobarena.agents.glft:Glft",
     "random": "lobarena.agents.random_quoter:Random",
+    "join": "lobarena.agents.join:Join",
     "idle": "lobarena.agents.idle:Idle",
 }
 GROUP = "lobarena.agents"

@@ -222,6 +222,22 @@ def rest(book, owner, side, price, qty):
 
 
 @kernel
+def pile(book, side, price, qty):
+    """Add anonymous crowd lots at the back of a queue; False when no slot is free.
+
+    They join the crowd's order that stands last, if one does: nobody can tell them apart, and the queue stays short.
+    """
+    level = book[0]["level"]
+    queue = level[price if side == BID else level.shape[0] // 2 + price]
+    slot = queue["tail"]
+    if slot != NONE and book[0]["orders"][slot]["owner"] == CROWD:
+        book[0]["orders"][slot]["qty"] += qty
+        queue["size"] += qty
+        return True
+    return rest(book, CROWD, side, price, qty) != NONE
+
+
+@kernel
 def find(book, order_id):
     """Slot of a resting order, or -1 when it is gone (or never was)."""
     orders = book[0]["orders"]

@@ -9,7 +9,7 @@ from lobarena.sim.crowd import apply
 from lobarena.sim.desk import send_quotes
 from lobarena.sim.exchange import close_out, enter, remark, shrink, withdraw, withdraw_all
 from lobarena.sim.flight import READ, post, take
-from lobarena.sim.observe import publish
+from lobarena.sim.observe import publish, send_image
 from lobarena.sim.reports import hear
 from lobarena.sim.state import (
     AMEND,
@@ -21,14 +21,16 @@ from lobarena.sim.state import (
     IDLE,
     NEW,
     OUT,
+    PEEK,
     REPORT,
     UPDATE,
     WAKE,
     WITHDRAW,
 )
-from lobarena.sim.types import MAX_SEATS, MAX_WORKING, NONE, UNKNOWN_ORDER
+from lobarena.sim.types import MAX_SEATS, NONE, UNKNOWN_ORDER
 
 _NEVER = np.int64(2**62)
+_ON = -2  # nothing that needs Python
 _ROOM = BUFFER - 1_024 - 2 * MAX_SEATS  # a buffer fuller than this is emptied before the next event
 
 
@@ -39,35 +41,53 @@ def run(book, venue, tape, events, snapshots, ids):
     events : (m,) EVENT in time order; snapshots : (n,) SNAPSHOT that its MARKs name
     ids : (k,) i8, engine id of each order number of an order feed
     """
+    code = np.int64(_ON)
+    while code == _ON:
+        code = step(book, venue, tape, events, snapshots, ids)
+    return code
+
+
+@kernel
+def step(book, venue, tape, events, snapshots, ids):
+    """One message, one rite of the clock, or the events of the record up to the next of these: a code of `run`, or -2.
+
+    Nobody but the venue acts between two messages, so the events between them need no look at the clock.
+    """
     v = venue[0]
-    while True:
-        if v["fills"] > _ROOM or v["curves"] > _ROOM or v["marks"] > _ROOM:
-            return DRAIN
-        feed = events[v["event"]]["time"] if v["event"] < events.shape[0] else _NEVER
-        mail = v["heap"][0]["time"] if v["flight"] > 0 else _NEVER
-        now = min(feed, mail)
-        if v["image"] == 0 and v["seats"] > 0 and now > v["opens"]:
-            _open(book, venue)
-            continue
-        if v["image"] > 0 and v["next_curve"] <= min(now, v["closes"] - 1):
-            _curve(venue)
-            continue
-        if now >= v["closes"] or now == _NEVER:
-            return _close(book, venue, tape)
-        v["now"] = now
-        book[0]["time"] = now
-        if feed <= mail:
-            row = v["event"]
-            v["event"] = row + 1
-            if apply(book, venue, tape, events[row], snapshots, ids) and v["image"] > 0:
-                _mark(venue)
-                _call_margins(book, venue, tape)
-                publish(book, venue)
-        else:
-            take(venue)
-            seat = _deliver(book, venue, tape)
-            if seat > 0:
-                return seat
+    if v["fills"] > _ROOM or v["curves"] > _ROOM or v["marks"] > _ROOM:
+        return np.int64(DRAIN)
+    row = v["event"]
+    feed = events[row]["time"] if row < events.shape[0] else _NEVER
+    mail = v["heap"][0]["time"] if v["flight"] > 0 else _NEVER
+    now = min(feed, mail)
+    if v["image"] == 0 and v["seats"] > 0 and now > v["opens"]:
+        _open(book, venue)
+        return np.int64(_ON)
+    if v["image"] > 0 and v["next_curve"] <= min(now, v["closes"] - 1):
+        _curve(venue)
+        return np.int64(_ON)
+    if now >= v["closes"] or now == _NEVER:
+        return np.int64(_close(book, venue, tape))
+    if mail < feed:
+        v["now"] = book[0]["time"] = mail
+        take(venue)
+        seat = _deliver(book, venue, tape)
+        return np.int64(seat if seat > 0 else _ON)
+    until = min(mail, v["closes"] - 1)
+    if v["seats"] > 0:
+        until = min(until, v["opens"] if v["image"] == 0 else v["next_curve"] - 1)
+    flight = v["flight"]
+    while feed <= until and v["flight"] == flight and v["fills"] <= _ROOM:
+        v["now"] = book[0]["time"] = feed
+        v["event"] = row + 1
+        if apply(book, venue, tape, events[row], snapshots, ids) and v["image"] > 0:
+            _mark(venue)
+            _call_margins(book, venue, tape)
+            publish(book, venue)
+            break
+        row += 1
+        feed = events[row]["time"] if row < events.shape[0] else _NEVER
+    return np.int64(_ON)
 
 
 @kernel
@@ -89,7 +109,11 @@ def _open(book, venue):
             v["crowd_cash"] += paid
             v["crowd_position"] -= s["held"]
         if s["every_ns"] > 0:
-            post(venue, v["opens"] + s["feed_ns"] + s["every_ns"], WAKE, seat)
+            wait = np.int64(s["every_ns"])
+            if v["live"] == 1:
+                post(venue, v["opens"] + wait, PEEK, seat)
+            else:
+                post(venue, v["opens"] + s["feed_ns"] + wait, WAKE, seat)
 
 
 @kernel
@@ -118,7 +142,7 @@ def _curve_rows(venue, time):
         s, row = v["seat"][seat], v["curve"][v["curves"]]
         row["time"], row["seat"], row["mid2"], row["position"] = time, seat, v["mid2"], s["position"]
         row["cash"], row["fees"], row["bid"], row["ask"] = s["cash"], s["fees"], 0, 0
-        for at in range(MAX_WORKING):
+        for at in range(s["rows"]):
             work = s["work"][at]
             if work["id"] != NONE and work["side"] == BID:
                 row["bid"] = max(row["bid"], work["price"])
@@ -185,8 +209,14 @@ def _deliver(book, venue, tape):
         s["seen"] = row
         if s["every_ns"] == 0:
             return _ask(venue, seat)
+    elif kind == PEEK:
+        post(venue, v["now"] + s["every_ns"], PEEK, seat)
+        send_image(book, venue, seat, WAKE)
     elif kind == WAKE:
-        post(venue, v["now"] + s["every_ns"], WAKE, seat)
+        if v["live"] == 1:
+            s["seen"] = row
+        else:
+            post(venue, v["now"] + s["every_ns"], WAKE, seat)
         return _ask(venue, seat)
     elif kind == ANSWER:
         s["state"] = IDLE

@@ -1,36 +1,36 @@
-"""The recorded market enters the book: every event becomes a crowd order, every snapshot is met.
-
-Impact rules (docs/replay.md): crowd lots that a seat took stay away until the next snapshot (`restore`), come back with
-a half-life (`decay`), or stay away while the record shows the level (`keep`).
-"""
+"""The recorded market enters the book: every event becomes a crowd order, every snapshot is met."""
 
 import numpy as np
 
 from lobarena.data.schema import (
-    ASK,
     BID,
     CALL,
     CANCEL,
+    CLEAR,
     CLOSED,
     CONTINUOUS,
     DELETE,
+    LEVEL,
     LIMIT,
     MARK,
     MARKET,
     PHASE,
+    REDUCE,
     TAKE,
+    TRADE,
     UNCROSS,
     UNKNOWN,
 )
 from lobarena.sim._jit import kernel
 from lobarena.sim.auction import uncross
 from lobarena.sim.bits import next_level
-from lobarena.sim.book import cancel, rest, submit
-from lobarena.sim.exchange import fade, owe, record, remark, withdraw_all
+from lobarena.sim.book import cancel, find, reduce, rest, submit
+from lobarena.sim.exchange import record, remark, withdraw_all
+from lobarena.sim.impact import forgive, less_owed
+from lobarena.sim.levels import clear_crowd, raise_level, refill, set_level, trade_at
 from lobarena.sim.queue import crowd_lots, thin
 from lobarena.sim.shot import levels_shown, side_of
-from lobarena.sim.state import DECAY, RESTORE
-from lobarena.sim.types import AUCTION_FILL, CROSSED, CROWD, DAY, IOC, NONE, QUEUE_REACHED, STP_OFF
+from lobarena.sim.types import AUCTION_FILL, CROWD, DAY, IOC, NONE, QUEUE_REACHED, STP_OFF
 
 
 @kernel
@@ -41,7 +41,11 @@ def apply(book, venue, tape, event, snapshots, ids):
     kind, side, size = np.int64(event["kind"]), np.int64(event["side"]), np.int64(event["size"])
     levels = book[0]["level"].shape[0] // 2
     index = np.int64(max(0, min(levels - 1, event["price"] - book[0]["base"])))
-    if kind == LIMIT:
+    if kind == LEVEL:
+        set_level(book, venue, tape, side, index, size, event["u"])
+    elif kind == TRADE:
+        trade_at(book, venue, tape, side, index, size)
+    elif kind == LIMIT:
         _limit(book, venue, tape, side, index, size, np.int64(event["ref"]), ids)
     elif kind in (TAKE, MARKET):
         if v["phase"] == CONTINUOUS:
@@ -57,6 +61,12 @@ def apply(book, venue, tape, event, snapshots, ids):
         thin(book, side, index, size, event["u"], v["cancel_model"], v["power"])
     elif kind == DELETE:
         cancel(book, ids[event["ref"]])
+    elif kind == REDUCE:
+        slot = find(book, ids[event["ref"]])
+        if slot != NONE:
+            reduce(book, slot, size)
+    elif kind == CLEAR:
+        clear_crowd(book)
     elif kind == MARK:
         if event["ref"] != NONE:
             shot = snapshots[event["ref"]]
@@ -68,6 +78,8 @@ def apply(book, venue, tape, event, snapshots, ids):
                 v["first_missed"] = shot["row"]
             if v["seats"] > 0 or not met:
                 _meet(book, venue, tape, shot, event["u"])
+        elif v["seats"] > 0 and v["numbered"] == 0:
+            refill(book, venue, tape)
         remark(book, venue)
         return True
     elif kind == UNCROSS:
@@ -87,7 +99,7 @@ def _limit(book, venue, tape, side, index, size, ref, ids):
     """A crowd order: by number when the record has every order, else a rise of a level that the record shows."""
     v = venue[0]
     if ref == NONE:
-        _raise(book, venue, tape, side, index, size)
+        raise_level(book, venue, tape, side, index, size)
         return
     if v["phase"] == CALL:
         ids[ref] = rest(book, CROWD, side, index, size)
@@ -97,34 +109,6 @@ def _limit(book, venue, tape, side, index, size, ref, ids):
     fills, order_id, _ = submit(book, tape, CROWD, side, index, size, DAY, STP_OFF)
     record(book, venue, tape, fills, index + book[0]["base"], QUEUE_REACHED, NONE)
     ids[ref] = order_id
-
-
-@kernel
-def _raise(book, venue, tape, side, index, size):
-    """Add crowd lots at a level; what a seat did may have left crowd lots in the way, which the record says are gone.
-
-    Seats in the way are hit at their own prices: the record went through them.
-    """
-    v = venue[0]
-    if v["phase"] == CALL:
-        rest(book, CROWD, side, index, size)
-        return
-    levels = book[0]["level"].shape[0] // 2
-    other = 1 - side
-    x = book[0]["best"][other]
-    crossed = False
-    while (x <= index and x < levels) if side == BID else (x >= index and x >= 0):
-        thin(book, other, x, np.int64(crowd_lots(book, other, x)), np.float32(0.0), v["cancel_model"], v["power"])
-        queue = book[0]["level"][x if other == BID else levels + x]
-        crossed = crossed or queue["size"] > 0
-        x = next_level(book, other, x + 1 if other == ASK else x - 1)
-    if not crossed:
-        rest(book, CROWD, side, index, size)
-    elif v["phase"] == CONTINUOUS:
-        remark(book, venue)
-        fills, _, _ = submit(book, tape, CROWD, side, index, size, DAY, STP_OFF)
-        lots = record(book, venue, tape, fills, index + book[0]["base"], CROSSED, NONE)
-        owe(venue, book, side, index + book[0]["base"], lots)
 
 
 @kernel
@@ -172,54 +156,19 @@ def _meet(book, venue, tape, shot, u):
             want = 0
             for level in range(shown):
                 if prices[level] == x + base:
-                    want = _less_owed(venue, sizes[level], x if side == BID else levels + x)
+                    want = less_owed(venue, sizes[level], x if side == BID else levels + x)
             excess = np.int64(crowd_lots(book, side, x) - want)
             if excess > 0:
                 v["moved"] += thin(book, side, x, excess, u, v["cancel_model"], v["power"])
             x = behind
-        _forgive(venue, prices, shown, side, edge, base, levels)
+        forgive(venue, prices, shown, side, edge, base, levels)
     for side in range(2):
         prices, sizes = side_of(shot, side)
         for level in range(levels_shown(shot, side)):
             x = np.int64(prices[level] - base)
             if 0 <= x < levels:
-                want = _less_owed(venue, sizes[level], x if side == BID else levels + x)
+                want = less_owed(venue, sizes[level], x if side == BID else levels + x)
                 short = np.int64(want - crowd_lots(book, side, x))
                 if short > 0:
                     v["moved"] += short
-                    _raise(book, venue, tape, side, x, short)
-
-
-@kernel
-def _forgive(venue, prices, shown, side, edge, base, levels):
-    """Nothing is owed at a level that the record no longer shows."""
-    v = venue[0]
-    span = v["owed_span"][side]
-    low, high = np.int64(levels), np.int64(-1)
-    for x in range(span[0], span[1] + 1):
-        owed = v["owed"][x + side * levels]
-        if owed["lots"] > 0.0:
-            gone = x > edge if side == BID else x < edge
-            for level in range(shown):
-                gone = gone and prices[level] != x + base
-            if gone:
-                owed["lots"] = 0.0
-            else:
-                low, high = min(low, np.int64(x)), max(high, np.int64(x))
-    span[0], span[1] = low, high
-
-
-@kernel
-def _less_owed(venue, size, at):
-    """Crowd lots that should stand at level `at` when the record shows `size`."""
-    v = venue[0]
-    owed = v["owed"][at]
-    if owed["lots"] <= 0.0:
-        return size
-    if v["impact"] == RESTORE:
-        owed["lots"] = 0.0
-    elif v["impact"] == DECAY:
-        fade(venue, owed)
-    if owed["lots"] > size:
-        owed["lots"] = size
-    return size - int(np.floor(owed["lots"] + np.float32(0.5)))
+                    raise_level(book, venue, tape, side, x, short)

@@ -10,14 +10,18 @@ from lobarena.data.schema import ASK, BID
 from lobarena.sim._jit import kernel
 from lobarena.sim.flight import DRAFT, delay, post
 from lobarena.sim.reports import free_row
-from lobarena.sim.state import AMEND, ANSWER, FREE, LEAVING, NEW, SENT, THINKING, WITHDRAW
-from lobarena.sim.types import BOOK_FULL, DAY, IOC, MAX_WORKING, NONE, QUOTE_LEVELS
+from lobarena.sim.state import AMEND, ANSWER, FREE, IDLE, LEAVING, NEW, SENT, THINKING, WITHDRAW
+from lobarena.sim.types import BOOK_FULL, DAY, IOC, NONE, QUOTE_LEVELS
 
 
 @kernel
 def answer(venue, seat, thinking_ns):
     """The seat has decided (its `target`, `take` and `keep` are set); its orders leave when it has thought."""
     v = venue[0]
+    if thinking_ns == 0:
+        v["seat"][seat]["state"] = IDLE
+        send_quotes(venue, seat)
+        return
     v["seat"][seat]["state"] = THINKING
     post(venue, v["now"] + thinking_ns, ANSWER, seat)
 
@@ -32,7 +36,7 @@ def send_quotes(venue, seat):
     for side in range(2):
         for level in range(QUOTE_LEVELS):
             need[side, level] = s["target"][side, level, 1]
-    for row in range(MAX_WORKING):
+    for row in range(s["rows"]):
         work = s["work"][row]
         if work["state"] == FREE or work["state"] == LEAVING:
             continue

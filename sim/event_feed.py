@@ -40,19 +40,21 @@ def event_feed(recording: EventRecording, seed: int = 0, publish_ms: int = 500, 
     if len(sessions) == 0:
         raise ValueError(f"{recording.symbol} has no session on {recording.trading_day}; give its hours in a contract")
     events = _with_draws(events, seed, recording)
+    marked = _with_marks(events, sessions, publish_ms * 1_000_000)
     if not (events["kind"] == PHASE).any():
-        events = with_phases(events, sessions)
+        marked = with_phases(marked, sessions)
     return Feed(
         contract=recording.contract,
         day=recording.trading_day,
-        events=_with_marks(events, sessions, publish_ms * 1_000_000),
+        events=marked,
         snapshots=np.zeros(0, SNAPSHOT),
         base=base,
         size=book_size(replace(recording, events=events), base, upper),
         lower=lower,
         upper=upper,
         sessions=sessions,
-        orders=max(1, recording.orders),
+        orders=recording.orders,
+        live=True,
         digest=digest or hashlib.sha256(np.ascontiguousarray(recording.events).data).hexdigest(),
     )
 
@@ -70,12 +72,14 @@ def book_size(recording: EventRecording, base: int, upper: int) -> tuple[int, in
 
     ValueError when the prices span more than the largest book holds.
     """
-    kind = recording.events["kind"]
-    comes = np.isin(kind, (LIMIT, LEVEL)).astype(np.int64)
-    resting = np.cumsum(comes - (kind == DELETE))  # at most: those that traded away count
-    if recording.levels:  # a level holds what came in several pieces, thinned again; far fewer stand than came
-        resting = np.minimum(resting, LARGE[1] - ROOM)
-    levels, slots = upper + MARGIN_TICKS - base, int(resting.max(initial=0)) + ROOM
+    events = recording.events
+    if recording.levels:  # one crowd order a level, and one more behind each seat's order
+        shown = events[np.isin(events["kind"], (LEVEL, TRADE))]
+        most = len(np.unique(2 * shown["price"].astype(np.int64) + shown["side"])) + ROOM
+    else:  # at most: those that traded away count
+        comes, goes = np.isin(events["kind"], (LIMIT, LEVEL)), events["kind"] == DELETE
+        most = int(np.cumsum(comes.astype(np.int64) - goes).max(initial=0))
+    levels, slots = upper + MARGIN_TICKS - base, most + ROOM
     for size in (SMALL, LARGE):
         if levels <= size[0] and slots <= size[1]:
             return size
@@ -111,8 +115,7 @@ def _with_draws(events: np.ndarray, seed: int, recording: EventRecording) -> np.
 def _with_marks(events: np.ndarray, sessions: np.ndarray, every: int) -> np.ndarray:
     """The events with a publication each `every` ns inside each session, after what happens at that instant."""
     times = np.concatenate([np.arange(start + every, end, every) for start, end in sessions.tolist()])
-    if len(events):
-        times = times[(times >= events["time"][0]) & (times <= events["time"][-1] + every)]
+    times = times[(times >= events["time"][0]) & (times <= events["time"][-1] + every)]
     marks = np.zeros(len(times), EVENT)
     marks["time"], marks["kind"], marks["ref"] = times, MARK, NONE
     return np.insert(events, np.searchsorted(events["time"], times, "right"), marks)

@@ -7,9 +7,9 @@ from lobarena.sim._jit import kernel
 from lobarena.sim.account import equity, margin_of, settle
 from lobarena.sim.bits import next_level
 from lobarena.sim.book import amend, find, remove, rest, submit
+from lobarena.sim.impact import owe
 from lobarena.sim.queue import crowd_lots
 from lobarena.sim.reports import report, row_of
-from lobarena.sim.state import DECAY
 from lobarena.sim.types import (
     ACCEPTED,
     AUCTION_FILL,
@@ -19,7 +19,6 @@ from lobarena.sim.types import (
     DAY,
     IOC,
     LIQUIDATION,
-    MAX_WORKING,
     MESSAGE_LIMIT,
     NO_MARGIN,
     NONE,
@@ -67,7 +66,7 @@ def refusal(book, venue, seat, side, price, size, kind):
     if s["arrived"] > s["message_limit"]:
         return MESSAGE_LIMIT
     ahead = np.int64(size)
-    for row in range(MAX_WORKING):
+    for row in range(s["rows"]):
         work = s["work"][row]
         if work["id"] != NONE and work["side"] == side:
             slot = find(book, work["id"])
@@ -186,26 +185,6 @@ def record(book, venue, tape, fills, price, reason, work):
 
 
 @kernel
-def owe(venue, book, side, price, lots):
-    """Remember crowd lots that a seat took from a level (price in ticks): the record shows them still."""
-    index = price - book[0]["base"]
-    owed, span = venue[0]["owed"][index + side * (book[0]["level"].shape[0] // 2)], venue[0]["owed_span"][side]
-    if venue[0]["impact"] == DECAY:
-        fade(venue, owed)
-    owed["lots"] += lots
-    owed["time"] = venue[0]["now"]
-    span[0], span[1] = min(span[0], index), max(span[1], index)
-
-
-@kernel
-def fade(venue, owed):
-    """Halve what is owed once every half-life since it was last looked at."""
-    v = venue[0]
-    owed["lots"] = owed["lots"] * np.float32(0.5 ** ((v["now"] - owed["time"]) / v["half_life"]))
-    owed["time"] = v["now"]
-
-
-@kernel
 def _left(book, venue, seat, work):
     """Lots left of a seat's resting order; 0 when it is gone."""
     slot = find(book, venue[0]["seat"][seat]["work"][work]["id"])
@@ -225,7 +204,7 @@ def _forget(book, venue, owner, order_id):
 def _own_gone(book, venue, seat):
     """Report the seat's resting orders that its own order has pushed out (self-trade prevention)."""
     work = venue[0]["seat"][seat]["work"]
-    for row in range(MAX_WORKING):
+    for row in range(venue[0]["seat"][seat]["rows"]):
         if work[row]["id"] != NONE and find(book, work[row]["id"]) == NONE:
             work[row]["id"] = NONE
             report(venue, seat, row, 0, np.int64(work[row]["price"]), 0, ACCEPTED, 0.0)
@@ -261,7 +240,7 @@ def shrink(book, venue, seat, work, size):
 @kernel
 def withdraw_all(book, venue, seat):
     """Take every working order of a seat out of the book."""
-    for work in range(MAX_WORKING):
+    for work in range(venue[0]["seat"][seat]["rows"]):
         withdraw(book, venue, seat, work)
 
 

@@ -34,7 +34,8 @@ class Feed:
     lower: int  # ticks, lowest legal price
     upper: int  # ticks, highest legal price
     sessions: np.ndarray  # (k, 2) i8 ns UTC, continuous trading
-    orders: int = 1  # order numbers of the record
+    orders: int = 0  # order numbers of the record; 0 when it knows levels only
+    live: bool = False  # whether the book is true at any time, not only when it is published
     unexplained: Unexplained = field(default_factory=lambda: Unexplained(0, 0, 0, 0))
     digest: str = ""  # of the recorded rows
 
@@ -68,7 +69,9 @@ def snapshot_feed(recording: Recording, seed: int = 0, digest: str = "") -> Feed
         shots, _since(shots, sessions), base, size[0], stream(seed, "crowd", recording.symbol, day)
     )
     events = with_phases(events, sessions)
-    return Feed(contract, day, events, shots, base, size, lower, upper, sessions, 1, unexplained, digest)
+    return Feed(
+        contract, day, events, shots, base, size, lower, upper, sessions, unexplained=unexplained, digest=digest
+    )
 
 
 def _size(ticks: int, what: str) -> tuple[int, int]:

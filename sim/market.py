@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lobarena.data.schema import CLOSED
+from lobarena.sim._jit import Kernel
 from lobarena.sim.book import clear, new_book, new_tape
 from lobarena.sim.clock import run
 from lobarena.sim.desk import answer
@@ -21,6 +22,7 @@ from lobarena.sim.state import (
     DRAIN,
     FINISHED,
     FRONT,
+    IMAGES,
     KEEP,
     MARK_ROW,
     OUT,
@@ -93,7 +95,7 @@ class Market:
         self.book = new_book(feed.size, feed.base)
         self.tape = new_tape(self.book)
         self.venue = np.zeros(1, venue_type(feed.size[0], MAX_SEATS))
-        self.ids = np.full(max(1, feed.orders), NONE, np.int64)
+        self.ids = np.full(max(1, feed.orders), NONE, np.int64)  # an empty array would have no address
         self.look = np.zeros(1, OBSERVATION)  # what the seat that was asked last knows
         seats = self.venue[0]["seat"]
         self._target, self._take, self._keep = seats["target"], seats["take"], seats["keep"]  # views, for `decide`
@@ -123,6 +125,7 @@ class Market:
         v["cancel_model"], v["power"] = CANCEL_MODELS[rules.cancel_model], rules.power
         v["impact"], v["half_life"] = IMPACT_RULES[rules.impact], rules.half_life_s * 1e9
         v["curve_ns"], v["next_curve"] = rules.curve_ms * 1_000_000, _FOREVER
+        v["numbered"], v["live"] = int(feed.orders > 0), int(feed.live)
         v["seat"]["work"]["id"] = NONE
         v["seat"]["seen"] = NONE
         v["owed_span"][:] = feed.size[0], NONE
@@ -134,6 +137,8 @@ class Market:
             s["position_limit"], s["largest"] = seat.position_limit, seat.largest
             s["message_limit"], s["capital"] = seat.message_limit, seat.capital
             s["position"] = s["held"] = s["known_position"] = seat.held
+            if v["live"] and seat.every_ns and seat.latency.feed // seat.every_ns >= IMAGES // 2:
+                raise ValueError("a seat looks so often that over 32 of its looks are under way; look less often")
             if seat.latency.spread > 0:
                 draws = generator(seed, "network", number).standard_normal(STRETCHES)
                 s["stretch"][:] = np.exp(seat.latency.spread * draws)
@@ -143,10 +148,13 @@ class Market:
         self._curve: list[np.ndarray] = []
         self._marks: list[np.ndarray] = []
 
-    def run(self) -> int:
-        """Run until a seat must decide (its number, from 1) or the episode is over (0)."""
+    def run(self, drive: Kernel = run) -> int:
+        """Run until a seat must decide (its number, from 1) or the episode is over (0).
+
+        drive : the clock's `run`, or a kernel that runs it and lets seats decide on the way
+        """
         while True:
-            code = int(run(self.book, self.venue, self.tape, self.feed.events, self.feed.snapshots, self.ids))
+            code = int(drive(self.book, self.venue, self.tape, self.feed.events, self.feed.snapshots, self.ids))
             if code != DRAIN:
                 if code == FINISHED:
                     self._drain()

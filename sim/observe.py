@@ -6,33 +6,44 @@ from lobarena.sim.bits import next_level
 from lobarena.sim.book import ahead, find
 from lobarena.sim.flight import DRAFT, delay, post
 from lobarena.sim.state import FREE, IMAGES, LEAVING, OUT, UPDATE
-from lobarena.sim.types import MAX_WORKING, NONE, QUOTE_LEVELS, SEEN_LEVELS
+from lobarena.sim.types import NONE, QUOTE_LEVELS, SEEN_LEVELS
 
 
 @kernel
 def publish(book, venue):
-    """Every seat gets an image of the book now, which travels for its feed latency."""
+    """Every seat gets an image of the book now, which travels for its feed latency.
+
+    Where the book can be looked at any time, a seat with looks of its own gets none beside them but the first.
+    """
     v = venue[0]
-    number = v["image"]
+    first = v["image"] == 0
     v["image"] += 1
     for seat in range(1, v["seats"] + 1):
         s = v["seat"][seat]
-        if s["state"] == OUT:
-            continue
-        image = s["images"][number % IMAGES]
-        image["time"], image["last"], image["phase"] = v["now"], v["last"], v["phase"]
-        image["volume"] = v["volume"] - v["start_volume"]
-        image["turnover"] = v["turnover"] - v["start_turnover"]
-        _others(book, venue, seat, BID, image["bid"], image["bid_size"])
-        _others(book, venue, seat, ASK, image["ask"], image["ask_size"])
-        for row in range(MAX_WORKING):
-            image["ahead"][row], image["turn"][row] = NONE, s["work"][row]["turn"]
-            if s["work"][row]["id"] != NONE:
-                image["ahead"][row] = ahead(book, s["work"][row]["id"])
-        draft = v["heap"][DRAFT]
-        draft["work"] = number % IMAGES
-        s["heard"] = max(s["heard"], v["now"] + delay(venue, seat, s["feed_ns"]))
-        post(venue, s["heard"], UPDATE, seat)
+        if s["state"] != OUT and (first or s["every_ns"] == 0 or v["live"] == 0):
+            send_image(book, venue, seat, UPDATE)
+
+
+@kernel
+def send_image(book, venue, seat, kind):
+    """An image of the book for one seat, on its way as an UPDATE or, an occasion to decide, as a WAKE."""
+    v = venue[0]
+    s = v["seat"][seat]
+    number = s["taken"] % IMAGES
+    s["taken"] += 1
+    image = s["images"][number]
+    image["time"], image["last"], image["phase"] = v["now"], v["last"], v["phase"]
+    image["volume"] = v["volume"] - v["start_volume"]
+    image["turnover"] = v["turnover"] - v["start_turnover"]
+    _others(book, venue, seat, BID, image["bid"], image["bid_size"])
+    _others(book, venue, seat, ASK, image["ask"], image["ask_size"])
+    for row in range(s["rows"]):
+        image["ahead"][row], image["turn"][row] = NONE, s["work"][row]["turn"]
+        if s["work"][row]["id"] != NONE:
+            image["ahead"][row] = ahead(book, s["work"][row]["id"])
+    v["heap"][DRAFT]["work"] = number
+    s["heard"] = max(s["heard"], v["now"] + delay(venue, seat, s["feed_ns"]))
+    post(venue, s["heard"], kind, seat)
 
 
 @kernel
@@ -60,7 +71,7 @@ def _others(book, venue, seat, side, prices, sizes):
 def _own_lots(book, venue, seat, side, index):
     work, orders = venue[0]["seat"][seat]["work"], book[0]["orders"]
     lots = 0
-    for row in range(MAX_WORKING):
+    for row in range(venue[0]["seat"][seat]["rows"]):
         if work[row]["id"] != NONE and work[row]["side"] == side:
             slot = find(book, work[row]["id"])
             if slot != NONE and orders[slot]["price"] == index:
@@ -92,7 +103,7 @@ def look(venue, seat, out):
 def _own(s, image, side, prices, sizes, queue):
     """The seat's working orders of a side as it knows them, best first."""
     count = 0
-    for row in range(MAX_WORKING):
+    for row in range(s["rows"]):
         work = s["work"][row]
         if work["state"] == FREE or work["state"] == LEAVING or work["side"] != side or work["left"] <= 0:
             continue

@@ -12,7 +12,7 @@ from lobarena.sim.types import MAX_WORKING, NONE
 def row_of(venue, seat, order_id):
     """The row of a seat's working orders that holds a venue's order id, or -1."""
     work = venue[0]["seat"][seat]["work"]
-    for row in range(MAX_WORKING):
+    for row in range(venue[0]["seat"][seat]["rows"]):
         if work[row]["id"] == order_id:
             return row
     return NONE
@@ -52,9 +52,11 @@ def hear(venue, message):
 
 @kernel
 def free_row(venue, seat):
-    """A row for a new working order, or -1."""
-    work = venue[0]["seat"][seat]["work"]
+    """A row for a new working order, the lowest that is free, or -1."""
+    s = venue[0]["seat"][seat]
+    work = s["work"]
     for row in range(MAX_WORKING):
         if work[row]["state"] == FREE and work[row]["id"] == NONE:
+            s["rows"] = max(s["rows"], row + 1)
             return row
     return NONE

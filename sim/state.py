@@ -11,9 +11,9 @@ IN_FLIGHT = 4_096  # messages and decisions under way, all seats
 BUFFER = 4_096  # outgoing rows that wait for Python; the kernel stops when a buffer is nearly full
 STRETCHES = 256  # draws of a seat's latency distribution, used in turn
 
-# Messages in flight. At one instant: market events, then what seats send to the venue, then reports, then updates,
-# then decisions. What seats send is one class, kept in the order of sending.
-WITHDRAW, AMEND, NEW, REPORT, UPDATE, WAKE, ANSWER = 1, 2, 3, 4, 5, 6, 7
+# Messages in flight. At one instant: market events, then what seats send to the venue, then reports, then images of the
+# book, then decisions. What seats send is one class, kept in the order of sending.
+WITHDRAW, AMEND, NEW, REPORT, PEEK, UPDATE, WAKE, ANSWER = 1, 2, 3, 4, 5, 6, 7, 8
 # States of one working order as its seat knows it.
 FREE, SENT, LIVE, LEAVING = 0, 1, 2, 3
 # States of a seat.
@@ -99,12 +99,14 @@ SEAT = np.dtype(
         ("new_fills", "i4"),
         # orders
         ("work", WORK, (MAX_WORKING,)),
+        ("rows", "i4"),  # rows of `work` that were ever used: the others need no look
         ("target", "i4", (2, QUOTE_LEVELS, 2)),  # price and size of the quotes being decided
         ("take", "i4"),  # lots of the market order being decided
         ("keep", "i4"),  # 1: the decision leaves the working orders as they are
         # clock
         ("state", "i4"),  # IDLE, THINKING, ASKED or OUT
         ("seen", "i4"),  # image last delivered; -1 none
+        ("taken", "i4"),  # images made for it so far
         ("looked", "i8"),  # ns UTC of the last look
         ("heard", "i8"),  # ns UTC of the last delivery: a feed never overtakes itself
         ("answered", "i8"),  # likewise for reports
@@ -139,7 +141,14 @@ CURVE = np.dtype(
 
 MARK_ROW = np.dtype([("time", "i8"), ("mid2", "i4"), ("spread", "i4")], align=True)  # ns UTC, ticks, ticks
 
-OWED = np.dtype([("lots", "f4"), ("time", "i8")])  # crowd lots that seats took from a level, as of a time
+OWED = np.dtype(
+    [
+        ("lots", "f4"),  # crowd lots that seats took from a level, as of `time`
+        ("shown", "i4"),  # lots that a record of level changes shows there
+        ("time", "i8"),  # ns UTC
+    ],
+    align=True,
+)
 
 
 def venue_type(levels: int, seats: int = MAX_SEATS) -> "np.dtype[Any]":
@@ -153,6 +162,8 @@ def venue_type(levels: int, seats: int = MAX_SEATS) -> "np.dtype[Any]":
             ("phase", "i4"),
             ("seats", "i4"),  # how many are in
             ("image", "i4"),  # publications so far
+            ("numbered", "i4"),  # 1: the record knows every order by its number
+            ("live", "i4"),  # 1: the book can be looked at any time, not only when it is published
             ("sequence", "i8"),
             # rules
             ("lower", "i4"),  # ticks, lowest and highest legal price

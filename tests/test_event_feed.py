@@ -41,14 +41,14 @@ def assert_nothing_changes(feed: Feed) -> None:
 
 
 def test_without_seats_volume_and_turnover_are_the_records(tmp_path: Path) -> None:
-    market = replayed(event_feed(sse.read(folder(tmp_path))).to_events())
+    market = replayed(event_feed(sse.read(folder(tmp_path)).to_events()))
     assert totals(market) == (750, 750_750, 1003, 0, 0)
     assert depth(market.book, BID) == {998: [300]}
     assert depth(market.book, ASK) == {1003: [100]}
 
 
 def test_one_far_away_seat_changes_nothing(tmp_path: Path) -> None:
-    assert_nothing_changes(event_feed(sse.read(folder(tmp_path))).to_events())
+    assert_nothing_changes(event_feed(sse.read(folder(tmp_path)).to_events()))
 
 
 def test_a_seat_in_the_queue_is_hit_before_those_who_came_later(tmp_path: Path) -> None:

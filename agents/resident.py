@@ -1,0 +1,183 @@
+"""Closed-form quoters as kernels: they decide where the market runs, without a step into Python.
+
+Each is the twin of the agent of the same name, which is the readable one; tests hold the two equal, decision by
+decision. Seats that no kernel plays are asked for as ever.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lobarena.agents.base import Context
+from lobarena.agents.quoting import HALF_LIFE_S, PAUSE_S, limit_of
+from lobarena.agents.table import make
+from lobarena.data.schema import ASK, BID, CONTINUOUS
+from lobarena.sim._jit import kernel
+from lobarena.sim.clock import run
+from lobarena.sim.desk import answer
+from lobarena.sim.market import Market
+from lobarena.sim.observe import look
+from lobarena.sim.types import MAX_SEATS, QUOTE_LEVELS
+
+ELSEWHERE, IDLE, FOIC, LIIC, LTIIC, AVELLANEDA_STOIKOV, GLFT, JOIN = range(8)
+
+MIND = np.dtype(
+    [
+        ("kind", "i4"),  # ELSEWHERE: decided outside
+        ("order_size", "i4"),  # lots
+        ("limit", "i4"),  # lots
+        ("thinking_ns", "i8"),
+        ("below", "i8"),  # FOIC: ticks below the best bid
+        ("above", "i8"),  # FOIC: ticks above the best ask
+        ("step", "i8"),  # JOIN: lots of inventory a tick
+        ("a", "f8"),  # LIIC, LTIIC: ticks
+        ("b", "f8"),  # ticks a lot
+        ("d", "f8"),  # LTIIC: ticks a unit of imbalance
+        ("memory", "f8"),  # LTIIC
+        ("gamma", "f8"),  # per tick and lot
+        ("k", "f8"),  # per tick
+        ("intensity", "f8"),  # per second
+        # what it remembers
+        ("sigma", "f8"),  # ticks a root second
+        ("seen", "i8"),  # ns, when `mid` was; 0 before the first
+        ("mid", "f8"),  # ticks
+        ("trend", "f8"),
+        ("published", "i8"),  # ns, of the last look with two sides; 0 when the last look had none
+        ("bid", "i8"),  # ticks and lots of it
+        ("bid_size", "i8"),
+        ("ask", "i8"),
+        ("ask_size", "i8"),
+    ],
+    align=True,
+)
+_KINDS = {
+    "idle": IDLE,
+    "foic": FOIC,
+    "liic": LIIC,
+    "ltiic": LTIIC,
+    "avellaneda-stoikov": AVELLANEDA_STOIKOV,
+    "glft": GLFT,
+    "join": JOIN,
+}
+
+
+def new_minds() -> np.ndarray:
+    """(MAX_SEATS + 1,) MIND, every seat decided elsewhere; row 0 stays empty."""
+    return np.zeros(MAX_SEATS + 1, MIND)
+
+
+def resident(name: str, parameters: Mapping[str, Any], context: Context, thinking_ns: int) -> np.ndarray | None:
+    """The mind, (1,) MIND, of an agent of the table at the start of an episode; None when it has no kernel."""
+    agent: Any = make(name, **parameters)  # names what is wrong with the parameters
+    if name not in _KINDS:
+        return None
+    mind = np.zeros(1, MIND)
+    m = mind[0]
+    m["kind"], m["order_size"], m["thinking_ns"] = _KINDS[name], context.order_size, thinking_ns
+    m["limit"] = limit_of(context, getattr(agent, "c", 0))
+    for field, attribute in (("below", "N"), ("above", "M"), ("step", "step"), ("a", "a"), ("b", "b"), ("d", "d")):
+        m[field] = getattr(agent, attribute, 0)
+    m["memory"], m["gamma"] = getattr(agent, "memory", 0), getattr(agent, "gamma", 0)
+    m["k"] = getattr(agent, "kappa", 0) or context.fitted.get("k", 1.0)
+    m["intensity"], m["sigma"] = context.fitted.get("A", 0.5), context.fitted.get("sigma", 0.3)
+    return mind
+
+
+def play(market: Market, minds: np.ndarray) -> int:
+    """`market.run` with the seats of `minds`, (MAX_SEATS + 1,) MIND, deciding by themselves."""
+    return market.run(lambda *state: drive(*state, market.look, minds))
+
+
+@kernel
+def drive(book, venue, tape, events, snapshots, ids, seen, minds):
+    """`sim.clock.run` with minds: stops for the buffers, the end, and seats that are decided elsewhere.
+
+    seen : (1,) OBSERVATION, written at each decision
+    """
+    while True:
+        seat = run(book, venue, tape, events, snapshots, ids)
+        if seat <= 0 or minds[seat]["kind"] == ELSEWHERE:
+            return seat
+        look(venue, seat, seen)
+        s, mind = venue[0]["seat"][seat], minds[seat]
+        s["take"], s["keep"] = 0, 0
+        think(mind, seen[0], s["target"])
+        answer(venue, seat, mind["thinking_ns"])
+
+
+@kernel
+def think(mind, o, target):
+    """One decision: target quotes, (2, QUOTE_LEVELS, 2) i4 ticks and lots, from an OBSERVATION."""
+    for level in range(QUOTE_LEVELS):
+        target[BID, level, 1] = target[ASK, level, 1] = 0
+    bid_size, ask_size = np.int64(o["bid_size"][0]), np.int64(o["ask_size"][0])
+    if mind["kind"] == IDLE:
+        return
+    if o["phase"] != CONTINUOUS or bid_size == 0 or ask_size == 0:
+        mind["published"] = 0
+        return
+    bid, ask, inventory = np.int64(o["bid"][0]), np.int64(o["ask"][0]), np.int64(o["position"])
+    if mind["kind"] == FOIC:
+        _quote(mind, o, inventory, bid - mind["below"], ask + mind["above"], target)
+        return
+    if mind["kind"] == JOIN:
+        long, short = max(inventory, 0) // mind["step"], max(-inventory, 0) // mind["step"]
+        _quote(mind, o, inventory, bid - long, ask + short, target)
+        return
+    mid = (bid + ask) / 2
+    half, centre = mind["a"], mid + mind["b"] * inventory
+    if mind["kind"] == LTIIC:
+        _lean(mind, o["published"], bid, bid_size, ask, ask_size)
+        centre = mid + mind["b"] * inventory + mind["d"] * mind["trend"]
+    elif mind["kind"] == AVELLANEDA_STOIKOV:
+        sigma, gamma = _volatility(mind, o["published"], mid), mind["gamma"]
+        risk = gamma * (sigma * sigma) * (max(0, o["closes"] - o["time"]) / 1e9)
+        half = (risk + 2 / gamma * math.log1p(gamma / mind["k"])) / 2
+        centre = mid - inventory * risk
+    elif mind["kind"] == GLFT:
+        sigma, gamma, k = _volatility(mind, o["published"], mid), mind["gamma"], mind["k"]
+        growth = (1 + gamma / k) ** (1 + k / gamma)
+        slope = math.sqrt(sigma * sigma * gamma / (2 * k * mind["intensity"]) * growth)
+        half = math.log1p(gamma / k) / gamma + slope / 2
+        centre = mid - slope * inventory
+    _quote(mind, o, inventory, np.int64(math.floor(centre - half)), np.int64(math.ceil(centre + half)), target)
+
+
+@kernel
+def _quote(mind, o, inventory, low, high, target):
+    """One bid and one ask, as `agents.quoting.quote` has it."""
+    if low >= high:
+        return
+    buy, sell = min(mind["order_size"], mind["limit"] - inventory), min(mind["order_size"], mind["limit"] + inventory)
+    if buy > 0 and o["lower"] <= low <= o["upper"]:
+        target[BID, 0, 0], target[BID, 0, 1] = low, buy
+    if sell > 0 and o["lower"] <= high <= o["upper"]:
+        target[ASK, 0, 0], target[ASK, 0, 1] = high, sell
+
+
+@kernel
+def _volatility(mind, time, mid):
+    """As `agents.quoting.Volatility.update`."""
+    seconds = (time - mind["seen"]) / 1e9
+    if mind["seen"] != 0 and seconds <= 0:
+        return mind["sigma"]
+    if mind["seen"] != 0 and seconds < PAUSE_S:
+        weight = 0.5 ** (seconds / HALF_LIFE_S)
+        move = mid - mind["mid"]
+        mind["sigma"] = math.sqrt(weight * (mind["sigma"] * mind["sigma"]) + (1 - weight) * move * move / seconds)
+    mind["seen"], mind["mid"] = time, mid
+    return mind["sigma"]
+
+
+@kernel
+def _lean(mind, published, bid, bid_size, ask, ask_size):
+    """The trend of LTIIC: smoothed order-flow imbalance."""
+    if mind["published"] != 0 and published > mind["published"]:
+        bids = (bid_size if bid >= mind["bid"] else 0) - (mind["bid_size"] if bid <= mind["bid"] else 0)
+        asks = (ask_size if ask <= mind["ask"] else 0) - (mind["ask_size"] if ask >= mind["ask"] else 0)
+        flow = 2 * (bids - asks) / (bid_size + ask_size)
+        mind["trend"] = mind["memory"] * mind["trend"] + (1 - mind["memory"]) * max(-1.0, min(1.0, flow))
+    mind["published"] = published
+    mind["bid"], mind["bid_size"], mind["ask"], mind["ask_size"] = bid, bid_size, ask, ask_size
