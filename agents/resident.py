@@ -16,9 +16,9 @@ from lobarena.agents.table import make
 from lobarena.data.schema import ASK, BID, CONTINUOUS
 from lobarena.sim._jit import kernel
 from lobarena.sim.clock import run
-from lobarena.sim.desk import answer
+from lobarena.sim.desk import reply
 from lobarena.sim.market import Market
-from lobarena.sim.observe import look
+from lobarena.sim.observe import look_at
 from lobarena.sim.types import MAX_SEATS, QUOTE_LEVELS
 
 ELSEWHERE, IDLE, FOIC, LIIC, LTIIC, AVELLANEDA_STOIKOV, GLFT, JOIN = range(8)
@@ -91,20 +91,22 @@ def play(market: Market, minds: np.ndarray) -> int:
 
 
 @kernel
-def drive(book, venue, tape, events, snapshots, ids, seen, minds):
+def drive(books, venues, events, snapshots, ids, seen, minds):
     """`sim.clock.run` with minds: stops for the buffers, the end, and seats that are decided elsewhere.
 
     seen : (1,) OBSERVATION, written at each decision
     """
+    venue, o = venues[0], seen[0]
     while True:
-        seat = run(book, venue, tape, events, snapshots, ids)
+        seat = run(books, venues, events, snapshots, ids)
         if seat <= 0 or minds[seat]["kind"] == ELSEWHERE:
             return seat
-        look(venue, seat, seen)
-        s, mind = venue[0]["seat"][seat], minds[seat]
+        mind = minds[seat]
+        look_at(venue, seat, o)
+        s = venue["seat"][seat]
         s["take"], s["keep"] = 0, 0
-        think(mind, seen[0], s["target"])
-        answer(venue, seat, mind["thinking_ns"])
+        think(mind, o, s["target"])
+        reply(venue, seat, np.int64(mind["thinking_ns"]))
 
 
 @kernel

@@ -17,9 +17,7 @@ import numpy as np
 from lobarena.data.schema import ASK, BID, CALL, DELETE, LIMIT, PHASE, TAKE, UNCROSS
 from lobarena.data.sessions import session_times
 from lobarena.data.sse import DEPTH, OrderRecording
-from lobarena.sim.auction import uncross
-from lobarena.sim.bits import next_level
-from lobarena.sim.book import cancel, new_book, new_tape, rest, submit
+from lobarena.sim.book import cancel, new_book, next_level, rest, submit, tape_of, uncross
 from lobarena.sim.event_feed import book_size, price_limits
 from lobarena.sim.feed import MARGIN_TICKS
 from lobarena.sim.types import CROWD, DAY, IOC, NONE, STP_OFF
@@ -65,7 +63,7 @@ class _Replay:
         lower, upper = price_limits(orders)
         self.base = max(0, lower - MARGIN_TICKS)
         self.book = new_book(book_size(orders, self.base, upper), self.base)
-        self.tape = new_tape(self.book)
+        self.tape = tape_of(self.book)
         self.ids = np.full(len(recording.numbers), NONE, np.int64)
         self.ref: dict[int, int] = {}  # engine id -> dense order number
         self.done = [0, 0, 0]  # trades, shares, tick x share so far
@@ -96,14 +94,14 @@ class _Replay:
                 self._rests(ref, int(rest(self.book, CROWD, side, at, size)))
             elif kind in (LIMIT, TAKE):
                 order_type = DAY if kind == LIMIT else IOC
-                fills, order_id, _ = submit(self.book, self.tape, CROWD, side, at, size, order_type, STP_OFF)
+                fills, order_id, _ = submit(self.book, CROWD, side, at, size, order_type, STP_OFF)
                 self._rests(ref, int(order_id))
                 self._compare(self.tape[:fills], recorded, ref)
             elif kind == DELETE:
                 lots, true = int(cancel(self.book, self.ids[ref])), deleted[row]
                 self.deletes.count("" if lots == true else f"order {self._number(ref)}: {lots} shares, not {true}")
             elif kind == UNCROSS:
-                fills, _ = uncross(self.book, self.tape, at)
+                fills, _ = uncross(self.book, at)
                 self._auction(times[row] < self.opens, self.tape[:fills], recorded)
             self._meet(times[row], times[row + 1])
         self._meet(_NEVER, _NEVER)

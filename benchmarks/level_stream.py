@@ -14,7 +14,8 @@ from lobarena.data.recording import EventRecording
 from lobarena.data.schema import ASK, BID, EVENT, LEVEL, TRADE
 from lobarena.data.sessions import utc
 from lobarena.sim._jit import kernel
-from lobarena.sim.book import cancel, find, new_book, new_tape, submit
+from lobarena.sim.book import new_book
+from lobarena.sim.matching import cancel, find, submit
 from lobarena.sim.types import CROWD, DAY, IOC, NONE, STP_OFF
 
 DAY_OF_STREAM = date(2026, 11, 24)
@@ -39,32 +40,30 @@ def recording(count: int = 1_000_000) -> EventRecording:
     assert messages.dtype == MESSAGE
     events = np.zeros(3 * count, EVENT)
     book = new_book()
-    made = int(_levels(book, new_tape(book), messages, ids_for(messages), times, events))
+    made = int(_levels(book, messages, ids_for(messages), times, events))
     kept = events[:made].copy()
     kept["ref"] = NONE
     return EventRecording(contract(), "STREAM", "TEST", DAY_OF_STREAM, kept, 0, source="published stream", rows_in=made)
 
 
 @kernel
-def _levels(book, tape, messages, ids, times, events):
+def _levels(books, messages, ids, times, events):
     """Match every message and write what a level-2 feed would tell: the number of events."""
-    made = 0
-    levels = book[0]["level"].shape[0] // 2
+    book, made = books[0], 0
+    tape, levels = book["tape"], book["level"].shape[0] // 2
     for row in range(messages.shape[0]):
         message = messages[row]
         kind, side, price = message["kind"], np.int64(message["side"]), np.int64(message["price"])
         first = made
         if kind == CANCEL:
-            order = book[0]["orders"][find(book, ids[message["order"]])]
+            order = book["orders"][find(book, ids[message["order"]])]
             side, price = np.int64(order["side"]), np.int64(order["price"])
             cancel(book, ids[message["order"]])
             made = _put(events, made, LEVEL, side, price, _lots(book, side, price))
         else:
             how = DAY if kind == LIMIT else IOC
             reach = price if kind == LIMIT else np.int64((levels - 1) * (1 - side))
-            fills, ids[message["order"]], _ = submit(
-                book, tape, CROWD, side, reach, np.int64(message["size"]), how, STP_OFF
-            )
+            fills, ids[message["order"]], _ = submit(book, CROWD, side, reach, np.int64(message["size"]), how, STP_OFF)
             other = ASK if side == BID else BID
             for fill in range(fills):
                 at = np.int64(tape[fill]["price"])
@@ -80,7 +79,7 @@ def _levels(book, tape, messages, ids, times, events):
 
 @kernel
 def _lots(book, side, price):
-    level = book[0]["level"]
+    level = book["level"]
     return np.int64(level[price if side == BID else level.shape[0] // 2 + price]["size"])
 
 

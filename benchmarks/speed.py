@@ -21,7 +21,7 @@ from rich.table import Table
 
 from lobarena.benchmarks.manifest import machine, versions
 from lobarena.benchmarks.stream import CHECKSUM, ids_for, match, replay, stream
-from lobarena.sim.book import new_book, new_tape
+from lobarena.sim.book import new_book
 
 RUNS = 7
 
@@ -47,8 +47,7 @@ def book_stream() -> tuple[float, str, float | None, str]:
 
     def once() -> float:
         book, ids = new_book(), ids_for(messages)
-        tape = new_tape(book)
-        return _timed(lambda: match(book, tape, messages, ids))
+        return _timed(lambda: match(book, messages, ids))
 
     return len(messages) / _median(once), "messages/s", None, ""
 

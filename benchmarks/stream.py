@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from lobarena.data.schema import ASK, BID
-from lobarena.sim._jit import kernel
-from lobarena.sim.book import cancel, find, new_book, new_tape, submit
+from lobarena.sim._jit import kernel, maker
+from lobarena.sim.book import new_book
+from lobarena.sim.matching import cancel, find, submit
 from lobarena.sim.types import CROWD, DAY, IOC, NONE, STP_OFF
 
 SEED = 20261124
@@ -30,14 +31,14 @@ CHECKSUM = {
 def stream(count: int = 1_000_000, seed: int = SEED) -> np.ndarray:
     """(count,) MESSAGE, made by matching as it goes, so that a cancel always names a live order."""
     book, messages = new_book(), np.zeros(count, MESSAGE)
-    _make(book, new_tape(book), messages, np.full(count + 1, NONE, np.int64), seed)
+    _make(book, messages, np.full(count + 1, NONE, np.int64), seed)
     return messages
 
 
 def replay(messages: np.ndarray) -> dict[str, Any]:
     """Match the stream in an empty book: trades, lots, notional, best bid and ask (ticks)."""
     book = new_book()
-    trades, lots, notional = match(book, new_tape(book), messages, ids_for(messages))
+    trades, lots, notional = match(book, messages, ids_for(messages))
     bid, ask = (int(price) for price in book[0]["best"])
     return {"trades": int(trades), "lots": int(lots), "notional": int(notional), "bid": bid, "ask": ask}
 
@@ -48,10 +49,11 @@ def ids_for(messages: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def match(book, tape, messages, ids):
+def match(books, messages, ids):
     """Match every message with the full engine (ids, owners, fills, queue ahead): (trades, lots, notional)."""
+    book = books[0]
     trades, lots, notional = 0, 0, 0
-    levels = book[0]["level"].shape[0] // 2
+    tape, levels = book["tape"], book["level"].shape[0] // 2
     for row in range(messages.shape[0]):
         message = messages[row]
         kind, side = message["kind"], np.int64(message["side"])
@@ -60,11 +62,9 @@ def match(book, tape, messages, ids):
             continue
         size = np.int64(message["size"])
         if kind == LIMIT:
-            fills, ids[message["order"]], _ = submit(
-                book, tape, CROWD, side, np.int64(message["price"]), size, DAY, STP_OFF
-            )
+            fills, ids[message["order"]], _ = submit(book, CROWD, side, np.int64(message["price"]), size, DAY, STP_OFF)
         else:
-            fills, _, _ = submit(book, tape, CROWD, side, (levels - 1) * (1 - side), size, IOC, STP_OFF)
+            fills, _, _ = submit(book, CROWD, side, (levels - 1) * (1 - side), size, IOC, STP_OFF)
         for fill in range(fills):
             lots += tape[fill]["size"]
             notional += np.int64(tape[fill]["price"]) * tape[fill]["size"]
@@ -72,11 +72,12 @@ def match(book, tape, messages, ids):
     return trades, lots, notional
 
 
-@kernel
-def _make(book, tape, messages, ids, seed):
+@maker
+def _make(books, messages, ids, seed):
     np.random.seed(seed)
-    levels = book[0]["level"].shape[0] // 2
-    orders = book[0]["orders"]
+    book = books[0]
+    levels = book["level"].shape[0] // 2
+    orders = book["orders"]
     live = np.zeros(messages.shape[0] + 1, np.int64)
     count, last, centre = 0, 0, TICKS // 2
     for row in range(messages.shape[0]):
@@ -102,7 +103,7 @@ def _make(book, tape, messages, ids, seed):
                     message["price"], message["size"] = orders[slot]["price"], orders[slot]["qty"]
                     cancel(book, ids[order])
                     break
-        best = book[0]["best"]
+        best = book["best"]
         if kind == MARKET and ((best[ASK] >= levels) if side == BID else (best[BID] < 0)):
             kind = LIMIT
         message["kind"] = kind
@@ -111,14 +112,14 @@ def _make(book, tape, messages, ids, seed):
         last += 1
         message["order"], message["side"], message["size"] = last, side, size
         if kind == MARKET:
-            submit(book, tape, CROWD, np.int64(side), (levels - 1) * (1 - side), np.int64(size), IOC, STP_OFF)
+            submit(book, CROWD, np.int64(side), (levels - 1) * (1 - side), np.int64(size), IOC, STP_OFF)
             continue
         off = int(np.random.exponential(12.0))
         if np.random.random() < 0.10:
             off = -1 - int(np.random.exponential(2.0))
         price = min(max(centre - 1 - off if side == BID else centre + 1 + off, 1), TICKS - 2)
         message["price"] = price
-        _, ids[last], _ = submit(book, tape, CROWD, np.int64(side), np.int64(price), np.int64(size), DAY, STP_OFF)
+        _, ids[last], _ = submit(book, CROWD, np.int64(side), np.int64(price), np.int64(size), DAY, STP_OFF)
         if ids[last] != NONE:
             live[count] = last
             count += 1

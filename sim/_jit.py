@@ -33,12 +33,22 @@ config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]  # numba se
 
 
 def kernel(function: Kernel) -> Kernel:
-    """Compile lazily, cached on disk; division follows numpy (no exception inside a kernel)."""
-    compiled: Kernel = njit(cache=True, error_model="numpy")(function)
+    """Compile lazily, cached on disk; division follows numpy (no exception inside a kernel).
+
+    No references are counted: a kernel borrows its arrays and makes none, and counting them at each call, atomically,
+    halved the speed of replay. numba refuses to compile one that makes an array; that is for `maker`.
+    """
+    compiled: Kernel = njit(cache=True, error_model="numpy", _nrt=False)(function)
+    return compiled
+
+
+def maker(function: Kernel) -> Kernel:
+    """A kernel that may make arrays of its own."""
+    compiled: Kernel = njit(cache=True, error_model="numpy", _nrt=True)(function)
     return compiled
 
 
 def inline(function: Kernel) -> Kernel:
     """A helper that is pasted into its caller: a call would pay for every array it is handed."""
-    compiled: Kernel = njit(cache=True, error_model="numpy", inline="always")(function)
+    compiled: Kernel = njit(cache=True, error_model="numpy", inline="always", _nrt=False)(function)
     return compiled

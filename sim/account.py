@@ -9,8 +9,7 @@ def settle(venue, seat, lots, price):
 
     What reduces the position closes, lots carried from the day before first; the rest opens.
     """
-    v = venue[0]
-    account = v["seat"][seat]
+    account = venue["seat"][seat]
     position, size = account["position"], abs(lots)
     closing = min(size, abs(position)) if position * lots < 0 else 0
     old = min(closing, abs(account["held"])) if account["held"] * lots < 0 else 0
@@ -18,8 +17,10 @@ def settle(venue, seat, lots, price):
         account["held"] += old
     else:
         account["held"] -= old
-    unit = price * v["tick_value"] if v["by_turnover"] == 1 else 1.0
-    fee = unit * ((size - closing) * v["fee_open"] + old * v["fee_close"] + (closing - old) * v["fee_today"])
+    unit = price * venue["tick_value"] if venue["by_turnover"] == 1 else 1.0
+    fee = unit * (
+        (size - closing) * venue["fee_open"] + old * venue["fee_close"] + (closing - old) * venue["fee_today"]
+    )
     account["position"] += lots
     account["cash"] -= price * lots
     account["fees"] += fee
@@ -29,14 +30,12 @@ def settle(venue, seat, lots, price):
 @kernel
 def equity(venue, seat):
     """Currency: capital and everything won or lost so far, the position marked at the crowd's mid."""
-    v = venue[0]
-    account = v["seat"][seat]
-    half_ticks = 2 * account["cash"] + account["position"] * v["mid2"]
-    return account["capital"] + half_ticks * v["tick_value"] / 2 - account["fees"]
+    account = venue["seat"][seat]
+    half_ticks = 2 * account["cash"] + account["position"] * venue["mid2"]
+    return account["capital"] + half_ticks * venue["tick_value"] / 2 - account["fees"]
 
 
 @kernel
 def margin_of(venue, lots):
     """Currency that the venue asks for a position of `lots`."""
-    v = venue[0]
-    return abs(lots) * v["mid2"] / 2 * v["tick_value"] * v["margin"]
+    return abs(lots) * venue["mid2"] / 2 * venue["tick_value"] * venue["margin"]

@@ -9,14 +9,14 @@ import numpy as np
 
 from lobarena.data.schema import ASK, BID
 from lobarena.sim._jit import kernel
-from lobarena.sim.book import reduce
+from lobarena.sim.matching import reduce
 from lobarena.sim.types import NONE
 
 
 @kernel
 def clearing_price(book, reference):
     """(price, lots) of the call auction; (-1, 0) when no bid reaches an ask. `reference` is a level index."""
-    level, best = book[0]["level"], book[0]["best"]
+    level, best = book["level"], book["best"]
     levels = level.shape[0] // 2
     low, high = best[ASK], best[BID]  # only prices between the best ask and the best bid can trade
     if low > high:
@@ -36,12 +36,12 @@ def clearing_price(book, reference):
 
 
 @kernel
-def uncross(book, tape, reference):
+def uncross(book, reference):
     """Trade the call auction at its one price, in price-time priority: (fills, price or -1).
 
     The later of the two orders counts as the taker of a fill.
     """
-    orders, level, best = book[0]["orders"], book[0]["level"], book[0]["best"]
+    orders, level, best, tape = book["orders"], book["level"], book["best"], book["tape"]
     slots, levels = orders.shape[0], level.shape[0] // 2
     price, left = clearing_price(book, reference)
     n = 0
@@ -52,7 +52,7 @@ def uncross(book, tape, reference):
         if (orders[seller]["time"], orders[seller]["use"]) < (orders[buyer]["time"], orders[buyer]["use"]):
             early, late = seller, buyer
         fill, maker, taker = tape[n], orders[early], orders[late]
-        fill["time"], fill["price"], fill["size"] = book[0]["time"], book[0]["base"] + price, size
+        fill["time"], fill["price"], fill["size"] = book["time"], book["base"] + price, size
         fill["maker"], fill["maker_owner"] = np.int64(maker["use"]) * slots + early, maker["owner"]
         fill["taker"], fill["taker_owner"] = np.int64(taker["use"]) * slots + late, taker["owner"]
         fill["joined"], fill["hit"], fill["side"] = maker["ahead"], 0, taker["side"]

@@ -57,7 +57,7 @@ def vacate(words, top, at):
 @kernel
 def next_ask(book, price):
     """Lowest occupied ask at `price` or above; the number of levels when there is none."""
-    words, top = book[0]["map"], book[0]["top"]
+    words, top = book["map"], book["top"]
     levels = words.shape[0] * 32
     if price >= levels:
         return levels
@@ -88,7 +88,7 @@ def _first_word(words, top, word):
 @kernel
 def next_bid(book, price):
     """Highest occupied bid at `price` or below; -1 when there is none."""
-    words, top = book[0]["map"], book[0]["top"]
+    words, top = book["map"], book["top"]
     if price < 0:
         return NONE
     word = price >> 6

@@ -1,34 +1,16 @@
-"""The matching engine: price-time priority over price-indexed levels, each a queue of linked order slots.
+"""One limit order book: a record of levels and order slots in a one-element array, and what can be asked of it.
 
-State is one record (`sim.types.book_type`) in a one-element array; every function here is a kernel on it. A price is
-a level index, 0 <= price < levels (ticks less the book's base); fills carry ticks. An order id is
-use * slots + slot, so that the id of an order that is gone names nobody else's.
+Price-time priority; a price is a level index, 0 <= price < levels (ticks less the book's base); fills carry ticks. An
+order id is use * slots + slot, so that the id of an order that is gone names nobody else's. The functions are kernels
+that take the array, from Python or from a kernel, and hand its record to those of `sim.matching`.
 """
 
 import numpy as np
 
 from lobarena.data.schema import ASK, BID
+from lobarena.sim import auction, bits, matching, queue
 from lobarena.sim._jit import kernel
-from lobarena.sim.bits import next_level, occupy, vacate
-from lobarena.sim.types import (
-    ACCEPTED,
-    BAD_SIZE,
-    BOOK_FULL,
-    CANNOT_FILL,
-    CROWD,
-    DAY,
-    FILL,
-    FOK,
-    NONE,
-    OFF_BOOK,
-    POST_ONLY,
-    SELF_TRADE,
-    SMALL,
-    STP_CANCEL_INCOMING,
-    STP_OFF,
-    WOULD_TRADE,
-    book_type,
-)
+from lobarena.sim.types import NONE, SMALL, book_type
 
 
 def new_book(size: tuple[int, int] = SMALL, base: int = 0) -> np.ndarray:
@@ -45,9 +27,10 @@ def new_book(size: tuple[int, int] = SMALL, base: int = 0) -> np.ndarray:
     return book
 
 
-def new_tape(book: np.ndarray) -> np.ndarray:
-    """(slots + 1,) FILL: room for the fills of any one order."""
-    return np.zeros(book.dtype["orders"].shape[0] + 1, FILL)
+def tape_of(book: np.ndarray) -> np.ndarray:
+    """(slots + 1,) FILL inside the book, where each call writes its fills from the start; a view, not a copy."""
+    tape: np.ndarray = book[0]["tape"]
+    return tape
 
 
 @kernel
@@ -68,262 +51,54 @@ def clear(book, base):
 
 
 @kernel
-def submit(book, tape, owner, side, price, qty, kind, stp):
-    """Match an order and rest what is left of it: (fills written to `tape`, id of the resting order or -1, code).
-
-    owner : CROWD or a seat; the crowd never counts as trading with itself
-    price : level index; a market order is IOC at the worst price of the book
-    kind : DAY, IOC, FOK or POST_ONLY
-    stp : what happens when a seat meets its own order (STP_OFF, STP_CANCEL_RESTING, STP_CANCEL_INCOMING)
-    tape : (slots + 1,) FILL, overwritten from the start; `mid2` and `reason` are left to the exchange
-    code : ACCEPTED or why the order, or what was left of it, was refused; fills before it stand
-    """
-    level, best = book[0]["level"], book[0]["best"]
-    levels = level.shape[0] // 2
-    if qty <= 0:
-        return 0, NONE, BAD_SIZE
-    if price < 0 or price >= levels:
-        return 0, NONE, OFF_BOOK
-    other = 1 - side
-    touch = np.int64(best[other])
-    if (touch <= price) if side == BID else (touch >= price):
-        if kind == POST_ONLY:
-            return 0, NONE, WOULD_TRADE
-        if kind == FOK and _fillable(book, owner, side, price, qty, stp) < qty:
-            return 0, NONE, CANNOT_FILL
-        fills, left, code = _match(book, tape, owner, side, price, qty, stp)
-        if left == 0 or code != ACCEPTED:
-            return fills, NONE, code
-    else:
-        if kind == FOK:
-            return 0, NONE, CANNOT_FILL
-        fills, left = 0, qty
-    if kind != DAY and kind != POST_ONLY:
-        return fills, NONE, ACCEPTED
-    order_id = rest(book, owner, side, price, left)
-    if order_id == NONE:
-        return fills, NONE, BOOK_FULL
-    for row in range(fills):
-        tape[row]["taker"] = order_id
-    return fills, order_id, ACCEPTED
-
-
-@kernel
-def _match(book, tape, owner, side, price, qty, stp):
-    """Take from the other side up to `price`: (fills, lots left, code)."""
-    orders, level, best = book[0]["orders"], book[0]["level"], book[0]["best"]
-    slots, levels = orders.shape[0], level.shape[0] // 2
-    base, now, free, resting = book[0]["base"], book[0]["time"], book[0]["free"], book[0]["resting"]
-    other = 1 - side
-    start = 0 if other == BID else levels
-    first = np.int64(best[other])
-    x = first
-    n, left, code = 0, qty, ACCEPTED
-    while left > 0 and ((x <= price and x < levels) if side == BID else (x >= price and x >= 0)):
-        queue = level[start + x]
-        slot = queue["head"]
-        taken = gone = own = 0  # lots taken here, lots leaving the level, lots of seats among those
-        while left > 0 and slot != NONE:
-            maker = orders[slot]
-            size = maker["qty"]
-            if stp != STP_OFF and owner != CROWD and maker["owner"] == owner:
-                if stp == STP_CANCEL_INCOMING:
-                    left, code = 0, SELF_TRADE
-                    break
-                maker["qty"] = 0
-            else:
-                if size > left:
-                    size = left
-                fill = tape[n]
-                fill["time"], fill["maker"], fill["taker"] = now, maker["use"] * slots + slot, NONE
-                fill["price"], fill["size"] = base + x, size
-                fill["joined"], fill["hit"] = maker["ahead"], taken
-                fill["maker_owner"], fill["taker_owner"], fill["side"] = maker["owner"], owner, side
-                n += 1
-                maker["qty"] -= size
-                left -= size
-                taken += size
-            gone += size
-            if maker["owner"] != CROWD:
-                own += size
-            if maker["qty"] == 0:
-                behind = maker["next"]
-                maker["next"] = free
-                free = slot
-                resting -= 1
-                slot = behind
-        queue["size"] -= gone
-        queue["seats"] -= own
-        queue["head"] = slot
-        if slot == NONE:
-            queue["tail"] = NONE
-            vacate(book[0]["map"], book[0]["top"], start + x)
-            x = next_level(book, other, x)
-        else:
-            orders[slot]["prev"] = NONE
-            if code != ACCEPTED:
-                break
-    if x != first:
-        best[other] = x
-    book[0]["free"], book[0]["resting"] = free, resting
-    return n, left, code
-
-
-@kernel
-def _fillable(book, owner, side, price, qty, stp):
-    """Lots, up to `qty`, that an order could really trade at once."""
-    orders, level, best = book[0]["orders"], book[0]["level"], book[0]["best"]
-    levels = level.shape[0] // 2
-    other = 1 - side
-    start = 0 if other == BID else levels
-    found, x = np.int64(0), np.int64(best[other])
-    while found < qty and ((x <= price and x < levels) if side == BID else (x >= price and x >= 0)):
-        slot = level[start + x]["head"]
-        while slot != NONE and found < qty:
-            if stp != STP_OFF and owner != CROWD and orders[slot]["owner"] == owner:
-                if stp == STP_CANCEL_INCOMING:
-                    return found
-            else:
-                found += orders[slot]["qty"]
-            slot = orders[slot]["next"]
-        x = next_level(book, other, x + 1 if other == ASK else x - 1)
-    return found
+def submit(book, owner, side, price, qty, kind, stp):
+    """Match an order and rest what is left: (fills on the tape, id or -1, code); see `matching.submit`."""
+    return matching.submit(book[0], owner, side, price, qty, kind, stp)
 
 
 @kernel
 def rest(book, owner, side, price, qty):
     """Join the queue at `price` without matching: the order's id, or -1 when no slot is free."""
-    orders, level, best = book[0]["orders"], book[0]["level"], book[0]["best"]
-    slots, levels = orders.shape[0], level.shape[0] // 2
-    slot = book[0]["free"]
-    if slot == NONE:
-        return np.int64(NONE)
-    order = orders[slot]
-    book[0]["free"] = order["next"]
-    book[0]["resting"] += 1
-    at = price if side == BID else levels + price
-    queue = level[at]
-    last = queue["tail"]
-    order["qty"], order["price"], order["owner"], order["side"] = qty, price, owner, side
-    order["next"], order["prev"], order["ahead"], order["time"] = NONE, last, queue["size"], book[0]["time"]
-    order["use"] += 1
-    queue["size"] += qty
-    queue["tail"] = slot
-    if owner != CROWD:
-        queue["seats"] += qty
-    if last != NONE:
-        orders[last]["next"] = slot
-    else:
-        queue["head"] = slot
-        occupy(book[0]["map"], book[0]["top"], at)
-        if (price > best[BID]) if side == BID else (price < best[ASK]):
-            best[side] = price
-    return np.int64(order["use"]) * slots + slot
-
-
-@kernel
-def pile(book, side, price, qty):
-    """Add anonymous crowd lots at the back of a queue; False when no slot is free.
-
-    They join the crowd's order that stands last, if one does: nobody can tell them apart, and the queue stays short.
-    """
-    level = book[0]["level"]
-    queue = level[price if side == BID else level.shape[0] // 2 + price]
-    slot = queue["tail"]
-    if slot != NONE and book[0]["orders"][slot]["owner"] == CROWD:
-        book[0]["orders"][slot]["qty"] += qty
-        queue["size"] += qty
-        return True
-    return rest(book, CROWD, side, price, qty) != NONE
+    return matching.rest(book[0], owner, side, price, qty)
 
 
 @kernel
 def find(book, order_id):
     """Slot of a resting order, or -1 when it is gone (or never was)."""
-    orders = book[0]["orders"]
-    slots = orders.shape[0]
-    if order_id < 0:
-        return np.int64(NONE)
-    slot = order_id % slots
-    if orders[slot]["qty"] == 0 or orders[slot]["use"] != order_id // slots:
-        return np.int64(NONE)
-    return slot
-
-
-@kernel
-def remove(book, slot):
-    """Take a resting order out of its queue: its lots."""
-    orders, level, best = book[0]["orders"], book[0]["level"], book[0]["best"]
-    levels = level.shape[0] // 2
-    order = orders[slot]
-    side, price, qty = np.int64(order["side"]), np.int64(order["price"]), np.int64(order["qty"])
-    at = price if side == BID else levels + price
-    queue = level[at]
-    ahead, behind = order["prev"], order["next"]
-    if ahead != NONE:
-        orders[ahead]["next"] = behind
-    else:
-        queue["head"] = behind
-    if behind != NONE:
-        orders[behind]["prev"] = ahead
-    else:
-        queue["tail"] = ahead
-    queue["size"] -= qty
-    if order["owner"] != CROWD:
-        queue["seats"] -= qty
-    order["qty"] = 0
-    order["next"] = book[0]["free"]
-    book[0]["free"] = slot
-    book[0]["resting"] -= 1
-    if queue["head"] == NONE:
-        vacate(book[0]["map"], book[0]["top"], at)
-        if best[side] == price:
-            best[side] = next_level(book, side, price)
-    return qty
-
-
-@kernel
-def reduce(book, slot, qty):
-    """Shrink a resting order by `qty` lots where it stands; it leaves when nothing is left."""
-    order, level = book[0]["orders"][slot], book[0]["level"]
-    if qty >= order["qty"]:
-        remove(book, slot)
-        return
-    queue = level[order["price"] if order["side"] == BID else level.shape[0] // 2 + order["price"]]
-    order["qty"] -= qty
-    queue["size"] -= qty
-    if order["owner"] != CROWD:
-        queue["seats"] -= qty
+    return matching.find(book[0], order_id)
 
 
 @kernel
 def cancel(book, order_id):
     """Take an order out of the book: lots cancelled, 0 when it is no longer there."""
-    slot = find(book, order_id)
-    if slot == NONE:
-        return 0
-    return remove(book, slot)
+    return matching.cancel(book[0], order_id)
 
 
 @kernel
 def amend(book, order_id, qty):
     """Shrink an order to `qty` lots, keeping its place; False when it is gone or this is no reduction."""
-    slot = find(book, order_id)
-    if slot == NONE or qty <= 0 or qty >= book[0]["orders"][slot]["qty"]:
-        return False
-    reduce(book, slot, book[0]["orders"][slot]["qty"] - qty)
-    return True
+    return matching.amend(book[0], order_id, qty)
 
 
 @kernel
 def ahead(book, order_id):
     """Lots ahead of an order in its queue, -1 when the order is gone."""
-    slot = find(book, order_id)
-    if slot == NONE:
-        return NONE
-    orders, lots = book[0]["orders"], 0
-    slot = orders[slot]["prev"]
-    while slot != NONE:
-        lots += orders[slot]["qty"]
-        slot = orders[slot]["prev"]
-    return lots
+    return matching.ahead(book[0], order_id)
+
+
+@kernel
+def thin(book, side, price, lots, u, model, power):
+    """Cancel up to `lots` crowd lots at a level, placed by the cancel model with the uniform draw u: lots cancelled."""
+    return queue.thin(book[0], side, price, lots, u, model, power)
+
+
+@kernel
+def uncross(book, reference):
+    """Trade the call auction at its one price: (fills on the tape, price or -1); see `auction.uncross`."""
+    return auction.uncross(book[0], reference)
+
+
+@kernel
+def next_level(book, side, price):
+    """The occupied level of `side` nearest to `price`, at it or further from the market; -1 or `levels`: none."""
+    return bits.next_level(book[0], side, price)

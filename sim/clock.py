@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from lobarena.data.schema import ASK, BID, CONTINUOUS
+from lobarena.data.schema import ASK, BID, CONTINUOUS, MARK
 from lobarena.sim._jit import kernel
 from lobarena.sim.account import equity, margin_of
-from lobarena.sim.crowd import apply
+from lobarena.sim.crowd import apply, meet
 from lobarena.sim.desk import send_quotes
 from lobarena.sim.exchange import close_out, enter, remark, shrink, withdraw, withdraw_all
 from lobarena.sim.flight import READ, post, take
@@ -21,6 +21,7 @@ from lobarena.sim.state import (
     IDLE,
     NEW,
     OUT,
+    PAUSED,
     PEEK,
     REPORT,
     UPDATE,
@@ -30,117 +31,134 @@ from lobarena.sim.state import (
 from lobarena.sim.types import MAX_SEATS, NONE, UNKNOWN_ORDER
 
 _NEVER = np.int64(2**62)
-_ON = -2  # nothing that needs Python
+_BEFORE = np.int64(-(2**62))
+_ON = -3  # nothing that needs Python
 _ROOM = BUFFER - 1_024 - 2 * MAX_SEATS  # a buffer fuller than this is emptied before the next event
 
 
 @kernel
-def run(book, venue, tape, events, snapshots, ids):
-    """Run until something needs Python: FINISHED, DRAIN, or the number (>= 1) of the seat that must decide.
+def run(books, venues, events, snapshots, ids):
+    """Run until something needs Python: FINISHED, DRAIN, PAUSED, or the number (>= 1) of the seat that must decide.
 
-    events : (m,) EVENT in time order; snapshots : (n,) SNAPSHOT that its MARKs name
-    ids : (k,) i8, engine id of each order number of an order feed
+    events : (m,) EVENT in time order; snapshots : (n,) SNAPSHOT that its MARKs name, at least one
+    ids : (k,) i8, engine id of each order number of an order feed, at least one
+
+    One flat loop: an array handed to a helper would be counted in and out at each event, a record costs nothing.
+    Nobody but the venue acts between two messages, so the events between them need no look at the clock.
     """
+    book, venue = books[0], venues[0]
+    count = events.shape[0]
     code = np.int64(_ON)
     while code == _ON:
-        code = step(book, venue, tape, events, snapshots, ids)
+        row = venue["event"]
+        feed = events[row]["time"] if row < count else _NEVER
+        code, until = attend(book, venue, feed)
+        flight, numbered = venue["flight"], venue["numbered"] == 1
+        while feed <= until and venue["flight"] == flight and venue["fills"] <= _ROOM:
+            venue["now"] = book["time"] = feed
+            event = events[row]
+            ref = event["ref"]
+            row += 1
+            venue["event"] = row
+            if event["kind"] == MARK:
+                _publish(book, venue, snapshots[max(ref, 0)], event["u"], ref != NONE and not numbered)
+                until = np.int64(until if venue["image"] == 0 else _BEFORE)
+            elif numbered and ref != NONE:
+                ids[ref] = apply(book, venue, event, ids[ref])
+            else:
+                apply(book, venue, event, np.int64(NONE))
+            feed = events[row]["time"] if row < count else _NEVER
     return code
 
 
 @kernel
-def step(book, venue, tape, events, snapshots, ids):
-    """One message, one rite of the clock, or the events of the record up to the next of these: a code of `run`, or -2.
+def attend(book, venue, feed):
+    """What is due before the next event of the record, at `feed` (ns UTC): (code, time up to which events may follow).
 
-    Nobody but the venue acts between two messages, so the events between them need no look at the clock.
+    One message or one rite of the clock at a time; while there is any, no event may.
     """
-    v = venue[0]
-    if v["fills"] > _ROOM or v["curves"] > _ROOM or v["marks"] > _ROOM:
-        return np.int64(DRAIN)
-    row = v["event"]
-    feed = events[row]["time"] if row < events.shape[0] else _NEVER
-    mail = v["heap"][0]["time"] if v["flight"] > 0 else _NEVER
+    if venue["fills"] > _ROOM or venue["curves"] > _ROOM or venue["marks"] > _ROOM:
+        return np.int64(DRAIN), _BEFORE
+    mail = venue["heap"][0]["time"] if venue["flight"] > 0 else _NEVER
     now = min(feed, mail)
-    if v["image"] == 0 and v["seats"] > 0 and now > v["opens"]:
+    if now > venue["pause"]:
+        return np.int64(PAUSED), _BEFORE
+    if venue["image"] == 0 and venue["seats"] > 0 and now > venue["opens"]:
         _open(book, venue)
-        return np.int64(_ON)
-    if v["image"] > 0 and v["next_curve"] <= min(now, v["closes"] - 1):
+        return np.int64(_ON), _BEFORE
+    if venue["image"] > 0 and venue["next_curve"] <= min(now, venue["closes"] - 1):
         _curve(venue)
-        return np.int64(_ON)
-    if now >= v["closes"] or now == _NEVER:
-        return np.int64(_close(book, venue, tape))
+        return np.int64(_ON), _BEFORE
+    if now >= venue["closes"] or now == _NEVER:
+        return np.int64(_close(book, venue)), _BEFORE
     if mail < feed:
-        v["now"] = book[0]["time"] = mail
+        venue["now"] = book["time"] = mail
         take(venue)
-        seat = _deliver(book, venue, tape)
-        return np.int64(seat if seat > 0 else _ON)
-    until = min(mail, v["closes"] - 1)
-    if v["seats"] > 0:
-        until = min(until, v["opens"] if v["image"] == 0 else v["next_curve"] - 1)
-    flight = v["flight"]
-    while feed <= until and v["flight"] == flight and v["fills"] <= _ROOM:
-        v["now"] = book[0]["time"] = feed
-        v["event"] = row + 1
-        if apply(book, venue, tape, events[row], snapshots, ids) and v["image"] > 0:
-            _mark(venue)
-            _call_margins(book, venue, tape)
-            publish(book, venue)
-            break
-        row += 1
-        feed = events[row]["time"] if row < events.shape[0] else _NEVER
-    return np.int64(_ON)
+        seat = _deliver(book, venue)
+        return np.int64(seat if seat > 0 else _ON), _BEFORE
+    until = min(mail, venue["closes"] - 1, venue["pause"])
+    if venue["seats"] > 0:
+        until = min(until, venue["opens"] if venue["image"] == 0 else venue["next_curve"] - 1)
+    return np.int64(_ON), np.int64(until)
+
+
+@kernel
+def _publish(book, venue, shot, u, shown):
+    """The venue shows its book: the record is met, marks are taken, margins called, images sent."""
+    meet(book, venue, shot, u, shown)
+    if venue["image"] > 0:
+        _mark(venue)
+        _call_margins(book, venue)
+        publish(book, venue)
 
 
 @kernel
 def _open(book, venue):
     """The seats come in and see the book for the first time."""
-    v = venue[0]
-    v["now"] = v["opens"]
-    v["start_volume"], v["start_turnover"] = v["volume"], v["turnover"]
-    v["next_curve"] = v["opens"]
+    venue["now"] = venue["opens"]
+    venue["start_volume"], venue["start_turnover"] = venue["volume"], venue["turnover"]
+    venue["next_curve"] = venue["opens"]
     remark(book, venue)
     _mark(venue)
     publish(book, venue)
-    for seat in range(1, v["seats"] + 1):
-        s = v["seat"][seat]
+    for seat in range(1, venue["seats"] + 1):
+        s = venue["seat"][seat]
         if s["held"] != 0:  # carried from the day before: as if bought from the crowd at the opening mid
-            paid = np.int64(s["held"]) * (v["mid2"] // 2)
+            paid = np.int64(s["held"]) * (venue["mid2"] // 2)
             s["cash"] -= paid
             s["known_cash"] -= paid
-            v["crowd_cash"] += paid
-            v["crowd_position"] -= s["held"]
+            venue["crowd_cash"] += paid
+            venue["crowd_position"] -= s["held"]
         if s["every_ns"] > 0:
             wait = np.int64(s["every_ns"])
-            if v["live"] == 1:
-                post(venue, v["opens"] + wait, PEEK, seat)
+            if venue["live"] == 1:
+                post(venue, venue["opens"] + wait, PEEK, seat)
             else:
-                post(venue, v["opens"] + s["feed_ns"] + wait, WAKE, seat)
+                post(venue, venue["opens"] + s["feed_ns"] + wait, WAKE, seat)
 
 
 @kernel
 def _mark(venue):
-    v = venue[0]
-    row = v["mark"][v["marks"]]
-    row["time"], row["mid2"], row["spread"] = v["now"], v["mid2"], v["spread"]
-    v["marks"] += 1
+    row = venue["mark"][venue["marks"]]
+    row["time"], row["mid2"], row["spread"] = venue["now"], venue["mid2"], venue["spread"]
+    venue["marks"] += 1
 
 
 @kernel
 def _curve(venue):
     """One row a seat on the time grid, while the market trades."""
-    v = venue[0]
-    time = v["next_curve"]
-    v["next_curve"] = time + v["curve_ns"]
-    if v["phase"] != CONTINUOUS:
+    time = venue["next_curve"]
+    venue["next_curve"] = time + venue["curve_ns"]
+    if venue["phase"] != CONTINUOUS:
         return
     _curve_rows(venue, time)
 
 
 @kernel
 def _curve_rows(venue, time):
-    v = venue[0]
-    for seat in range(1, v["seats"] + 1):
-        s, row = v["seat"][seat], v["curve"][v["curves"]]
-        row["time"], row["seat"], row["mid2"], row["position"] = time, seat, v["mid2"], s["position"]
+    for seat in range(1, venue["seats"] + 1):
+        s, row = venue["seat"][seat], venue["curve"][venue["curves"]]
+        row["time"], row["seat"], row["mid2"], row["position"] = time, seat, venue["mid2"], s["position"]
         row["cash"], row["fees"], row["bid"], row["ask"] = s["cash"], s["fees"], 0, 0
         for at in range(s["rows"]):
             work = s["work"][at]
@@ -148,52 +166,49 @@ def _curve_rows(venue, time):
                 row["bid"] = max(row["bid"], work["price"])
             elif work["id"] != NONE and work["side"] == ASK:
                 row["ask"] = work["price"] if row["ask"] == 0 else min(row["ask"], work["price"])
-        v["curves"] += 1
+        venue["curves"] += 1
 
 
 @kernel
-def _call_margins(book, venue, tape):
+def _call_margins(book, venue):
     """A seat whose equity no longer covers its margin is closed out, as far as the book goes each time, and leaves."""
-    v = venue[0]
-    for seat in range(1, v["seats"] + 1):
-        s = v["seat"][seat]
-        if s["position"] == 0 or v["phase"] != CONTINUOUS:
+    for seat in range(1, venue["seats"] + 1):
+        s = venue["seat"][seat]
+        if s["position"] == 0 or venue["phase"] != CONTINUOUS:
             continue
         if s["liquidated"] == 1 or equity(venue, seat) < margin_of(venue, s["position"]):
-            close_out(book, venue, tape, seat)
+            close_out(book, venue, seat)
             s["state"], s["liquidated"] = OUT, 1
 
 
 @kernel
-def _close(book, venue, tape):
+def _close(book, venue):
     """The episode ends: every order leaves, then every position is closed by a market order."""
-    v = venue[0]
-    if v["seats"] > 0 and v["image"] > 0:
-        v["now"] = book[0]["time"] = min(v["closes"], _NEVER)
-        for seat in range(1, v["seats"] + 1):
+    if venue["seats"] > 0 and venue["image"] > 0:
+        venue["now"] = book["time"] = min(venue["closes"], _NEVER)
+        for seat in range(1, venue["seats"] + 1):
             withdraw_all(book, venue, seat)
-        for seat in range(1, v["seats"] + 1):
-            close_out(book, venue, tape, seat)
-            v["seat"][seat]["state"] = OUT
-        _curve_rows(venue, v["now"])
+        for seat in range(1, venue["seats"] + 1):
+            close_out(book, venue, seat)
+            venue["seat"][seat]["state"] = OUT
+        _curve_rows(venue, venue["now"])
         _mark(venue)
-        v["seats"] = 0
+        venue["seats"] = 0
     return FINISHED
 
 
 @kernel
-def _deliver(book, venue, tape):
+def _deliver(book, venue):
     """Act on the message just taken: the seat that must decide now, else 0."""
-    v = venue[0]
-    message = v["heap"][READ]
+    message = venue["heap"][READ]
     seat, kind, row = np.int64(message["seat"]), np.int64(message["kind"]), np.int64(message["work"])
-    s = v["seat"][seat]
+    s = venue["seat"][seat]
     if kind <= NEW:
         s["arrived"] += 1
     if kind == NEW:
         if s["state"] != OUT:
             side, price, size = np.int64(message["side"]), np.int64(message["price"]), np.int64(message["size"])
-            enter(book, venue, tape, seat, row, side, price, size, np.int64(message["type"]))
+            enter(book, venue, seat, row, side, price, size, np.int64(message["type"]))
     elif kind == WITHDRAW:
         if s["work"][row]["turn"] == message["turn"] and not withdraw(book, venue, seat, row):
             s["refused"][UNKNOWN_ORDER] += 1
@@ -210,13 +225,13 @@ def _deliver(book, venue, tape):
         if s["every_ns"] == 0:
             return _ask(venue, seat)
     elif kind == PEEK:
-        post(venue, v["now"] + s["every_ns"], PEEK, seat)
+        post(venue, venue["now"] + s["every_ns"], PEEK, seat)
         send_image(book, venue, seat, WAKE)
     elif kind == WAKE:
-        if v["live"] == 1:
+        if venue["live"] == 1:
             s["seen"] = row
         else:
-            post(venue, v["now"] + s["every_ns"], WAKE, seat)
+            post(venue, venue["now"] + s["every_ns"], WAKE, seat)
         return _ask(venue, seat)
     elif kind == ANSWER:
         s["state"] = IDLE
@@ -227,8 +242,15 @@ def _deliver(book, venue, tape):
 @kernel
 def _ask(venue, seat):
     """The seat's number when it is free to decide; what comes while it thinks passes unseen."""
-    s = venue[0]["seat"][seat]
+    s = venue["seat"][seat]
     if s["state"] != IDLE or s["seen"] < 0:
         return 0
-    s["state"], s["looked"] = ASKED, venue[0]["now"]
+    s["state"], s["looked"] = ASKED, venue["now"]
     return seat
+
+
+@kernel
+def leave(books, venues, seat):
+    """A seat leaves: its orders go, and it decides no more."""
+    withdraw_all(books[0], venues[0], seat)
+    venues[0]["seat"][seat]["state"] = OUT

@@ -15,36 +15,42 @@ from lobarena.sim.types import BOOK_FULL, DAY, IOC, NONE, QUOTE_LEVELS
 
 
 @kernel
-def answer(venue, seat, thinking_ns):
+def answer(venues, seat, thinking_ns):
     """The seat has decided (its `target`, `take` and `keep` are set); its orders leave when it has thought."""
-    v = venue[0]
+    reply(venues[0], seat, thinking_ns)
+
+
+@kernel
+def reply(venue, seat, thinking_ns):
+    """`answer`, of a record."""
     if thinking_ns == 0:
-        v["seat"][seat]["state"] = IDLE
+        venue["seat"][seat]["state"] = IDLE
         send_quotes(venue, seat)
         return
-    v["seat"][seat]["state"] = THINKING
-    post(venue, v["now"] + thinking_ns, ANSWER, seat)
+    venue["seat"][seat]["state"] = THINKING
+    post(venue, venue["now"] + thinking_ns, ANSWER, seat)
 
 
 @kernel
 def send_quotes(venue, seat):
     """Send what brings the working orders to the targets: cancels first, so that a seat never meets its own order."""
-    s = venue[0]["seat"][seat]
+    s = venue["seat"][seat]
     if s["keep"] == 1:
         return
-    need = np.zeros((2, QUOTE_LEVELS), np.int64)
+    target, need = s["target"], s["need"]
     for side in range(2):
         for level in range(QUOTE_LEVELS):
-            need[side, level] = s["target"][side, level, 1]
+            need[side, level] = target[side, level, 1]
     for row in range(s["rows"]):
         work = s["work"][row]
         if work["state"] == FREE or work["state"] == LEAVING:
             continue
         side, keep = int(work["side"]), np.int64(0)
         for level in range(QUOTE_LEVELS):
-            if s["target"][side, level, 0] == work["price"] and need[side, level] > 0 and keep == 0:
-                keep = min(need[side, level], np.int64(work["left"]))
+            if need[side, level] > 0 and target[side, level, 0] == work["price"]:
+                keep = min(np.int64(need[side, level]), np.int64(work["left"]))
                 need[side, level] -= keep
+                break
         if keep == 0:
             work["state"] = LEAVING
             _send(venue, seat, WITHDRAW, row, 0, 0)
@@ -55,7 +61,7 @@ def send_quotes(venue, seat):
     for level in range(QUOTE_LEVELS):
         for side in range(2):
             if need[side, level] > 0:
-                _order(venue, seat, side, np.int64(s["target"][side, level, 0]), need[side, level], DAY)
+                _order(venue, seat, side, np.int64(target[side, level, 0]), np.int64(need[side, level]), DAY)
     if s["take"] != 0:
         side = BID if s["take"] > 0 else ASK
         _order(venue, seat, side, np.int64(0), np.int64(abs(s["take"])), IOC)
@@ -63,7 +69,7 @@ def send_quotes(venue, seat):
 
 @kernel
 def _order(venue, seat, side, price, size, kind):
-    s = venue[0]["seat"][seat]
+    s = venue["seat"][seat]
     row = free_row(venue, seat)
     if row == NONE:
         s["refused"][BOOK_FULL] += 1
@@ -71,7 +77,7 @@ def _order(venue, seat, side, price, size, kind):
     work = s["work"][row]
     work["id"], work["price"], work["left"], work["side"], work["state"] = NONE, price, size, side, SENT
     work["turn"] += 1
-    venue[0]["heap"][DRAFT]["side"], venue[0]["heap"][DRAFT]["price"] = side, price
+    venue["heap"][DRAFT]["side"], venue["heap"][DRAFT]["price"] = side, price
     s["orders"] += 1
     _send(venue, seat, NEW, row, size, kind)
 
@@ -79,9 +85,8 @@ def _order(venue, seat, side, price, size, kind):
 @kernel
 def _send(venue, seat, kind, row, size, order_type):
     """A message leaves for the venue; messages of one seat keep their order."""
-    v = venue[0]
-    s, draft = v["seat"][seat], v["heap"][DRAFT]
+    s, draft = venue["seat"][seat], venue["heap"][DRAFT]
     draft["work"], draft["turn"], draft["size"], draft["type"] = row, s["work"][row]["turn"], size, order_type
-    s["sent"] = max(s["sent"], v["now"] + delay(venue, seat, s["order_ns"]))
+    s["sent"] = max(s["sent"], venue["now"] + delay(venue, seat, s["order_ns"]))
     s["messages"] += 1
     post(venue, s["sent"], kind, seat)

@@ -6,8 +6,8 @@ from lobarena.data.schema import ASK, BID, CALL, CONTINUOUS
 from lobarena.sim._jit import kernel
 from lobarena.sim.account import equity, margin_of, settle
 from lobarena.sim.bits import next_level
-from lobarena.sim.book import amend, find, remove, rest, submit
 from lobarena.sim.impact import owe
+from lobarena.sim.matching import amend, find, remove, rest, submit
 from lobarena.sim.queue import crowd_lots
 from lobarena.sim.reports import report, row_of
 from lobarena.sim.types import (
@@ -36,30 +36,29 @@ from lobarena.sim.types import (
 @kernel
 def remark(book, venue):
     """Mark the market at the crowd's own best prices, so that no seat can move its mark by quoting."""
-    best, levels, base = book[0]["best"], book[0]["level"].shape[0] // 2, book[0]["base"]
+    best, levels, base = book["best"], book["level"].shape[0] // 2, book["base"]
     bid, ask = np.int64(best[BID]), np.int64(best[ASK])
     while bid >= 0 and crowd_lots(book, BID, bid) == 0:
         bid = next_level(book, BID, bid - 1)
     while ask < levels and crowd_lots(book, ASK, ask) == 0:
         ask = next_level(book, ASK, ask + 1)
     if bid >= 0 and ask < levels:
-        venue[0]["mid2"], venue[0]["spread"] = bid + ask + 2 * base, ask - bid
+        venue["mid2"], venue["spread"] = bid + ask + 2 * base, ask - bid
     elif bid >= 0:  # locked at the upper limit: nobody sells, the best bid is all there is
-        venue[0]["mid2"], venue[0]["spread"] = 2 * (bid + base), 0
+        venue["mid2"], venue["spread"] = 2 * (bid + base), 0
     elif ask < levels:
-        venue[0]["mid2"], venue[0]["spread"] = 2 * (ask + base), 0
+        venue["mid2"], venue["spread"] = 2 * (ask + base), 0
 
 
 @kernel
 def refusal(book, venue, seat, side, price, size, kind):
     """ACCEPTED, or why the venue refuses a seat's order (price in ticks)."""
-    v = venue[0]
-    s = v["seat"][seat]
-    if v["phase"] != CONTINUOUS and not (v["phase"] == CALL and kind == DAY):
+    s = venue["seat"][seat]
+    if venue["phase"] != CONTINUOUS and not (venue["phase"] == CALL and kind == DAY):
         return NOT_TRADING
     if size <= 0:
         return BAD_SIZE
-    if price < v["lower"] or price > v["upper"]:
+    if price < venue["lower"] or price > venue["upper"]:
         return OFF_LIMITS
     if size > s["largest"]:
         return TOO_LARGE
@@ -71,7 +70,7 @@ def refusal(book, venue, seat, side, price, size, kind):
         if work["id"] != NONE and work["side"] == side:
             slot = find(book, work["id"])
             if slot != NONE:
-                ahead += book[0]["orders"][slot]["qty"]
+                ahead += book["orders"][slot]["qty"]
     after = s["position"] + ahead if side == BID else s["position"] - ahead
     reduces = after * s["position"] >= 0 and abs(after) <= abs(s["position"])
     if abs(after) > s["position_limit"] and not reduces:
@@ -84,21 +83,21 @@ def refusal(book, venue, seat, side, price, size, kind):
 @kernel
 def _protected(book, venue, side):
     """Price of a market order, ticks: so far beyond the touch and no further, nor beyond the daily limit."""
-    v = venue[0]
-    best, base, levels = book[0]["best"], book[0]["base"], book[0]["level"].shape[0] // 2
+    best, base, levels = book["best"], book["base"], book["level"].shape[0] // 2
     if side == BID:
-        return min(np.int64(v["upper"]), (best[ASK] if best[ASK] < levels else best[BID]) + base + v["protection"])
-    return max(np.int64(v["lower"]), (best[BID] if best[BID] >= 0 else best[ASK]) + base - v["protection"])
+        return min(
+            np.int64(venue["upper"]), (best[ASK] if best[ASK] < levels else best[BID]) + base + venue["protection"]
+        )
+    return max(np.int64(venue["lower"]), (best[BID] if best[BID] >= 0 else best[ASK]) + base - venue["protection"])
 
 
 @kernel
-def enter(book, venue, tape, seat, work, side, price, size, kind):
+def enter(book, venue, seat, work, side, price, size, kind):
     """A seat's order reaches the venue (price in ticks): refused or matched, and reported back.
 
     An IOC is a market order, protected from the touch that it meets; it brings no price.
     """
-    v = venue[0]
-    s = v["seat"][seat]
+    s = venue["seat"][seat]
     if kind == IOC:
         price = np.int64(_protected(book, venue, side))
     code = refusal(book, venue, seat, side, price, size, kind)
@@ -107,12 +106,12 @@ def enter(book, venue, tape, seat, work, side, price, size, kind):
     if code == ACCEPTED:
         s["ordered"] += size
         remark(book, venue)
-        index = price - book[0]["base"]
-        if v["phase"] == CALL:
+        index = price - book["base"]
+        if venue["phase"] == CALL:
             order_id = rest(book, seat, side, index, size)
         else:
-            fills, order_id, code = submit(book, tape, seat, side, index, size, kind, s["stp"])
-            filled = record(book, venue, tape, fills, price if kind != IOC else np.int64(NONE), TOOK, work)
+            fills, order_id, code = submit(book, seat, side, index, size, kind, s["stp"])
+            filled = record(book, venue, fills, price if kind != IOC else np.int64(NONE), TOOK, work)
             if s["stp"] == STP_CANCEL_RESTING:
                 _own_gone(book, venue, seat)
     if code != ACCEPTED:
@@ -124,24 +123,24 @@ def enter(book, venue, tape, seat, work, side, price, size, kind):
 
 
 @kernel
-def record(book, venue, tape, fills, price, reason, work):
+def record(book, venue, fills, price, reason, work):
     """Account for the fills on the tape of an order that came with `price` (ticks; -1 a market order): lots filled.
 
     work : the taker's row of working orders, when the taker is a seat
     """
-    v = venue[0]
+    tape = book["tape"]
     lots = np.int64(0)
     for row in range(fills):
         fill = tape[row]
         size, at, side = np.int64(fill["size"]), np.int64(fill["price"]), np.int64(fill["side"])
         lots += size
-        v["volume"] += size
-        v["turnover"] += np.int64(at) * size
-        v["last"] = at
+        venue["volume"] += size
+        venue["turnover"] += np.int64(at) * size
+        venue["last"] = at
         maker, taker = np.int64(fill["maker_owner"]), np.int64(fill["taker_owner"])
         if maker == CROWD and taker == CROWD:
             continue
-        fill["mid2"] = v["mid2"]
+        fill["mid2"] = venue["mid2"]
         why = reason
         if maker != CROWD and reason in (TOOK, QUEUE_REACHED):
             why = QUEUE_REACHED if at == price or price == NONE else CROSSED
@@ -165,19 +164,19 @@ def record(book, venue, tape, fills, price, reason, work):
                 report(venue, taker, work, signed, at, NONE, ACCEPTED, paid)
         if maker == CROWD:
             owe(venue, book, 1 - side, at, size)
-            v["crowd_cash"] += np.int64(at) * signed
-            v["crowd_position"] -= signed
+            venue["crowd_cash"] += np.int64(at) * signed
+            venue["crowd_position"] -= signed
         if taker == CROWD:
-            v["crowd_cash"] -= np.int64(at) * signed
-            v["crowd_position"] += signed
-        n = v["fills"]
-        if n >= v["fill"].shape[0]:
-            v["lost"] += 1
+            venue["crowd_cash"] -= np.int64(at) * signed
+            venue["crowd_position"] += signed
+        n = venue["fills"]
+        if n >= venue["fill"].shape[0]:
+            venue["lost"] += 1
             continue
-        v["fill"][n] = fill
-        v["fee"][n, 0], v["fee"][n, 1] = fees[0], fees[1]
-        v["after"][n, 0], v["after"][n, 1] = v["seat"][maker]["position"], v["seat"][taker]["position"]
-        v["fills"] = n + 1
+        venue["fill"][n] = fill
+        venue["fee"][n, 0], venue["fee"][n, 1] = fees[0], fees[1]
+        venue["after"][n, 0], venue["after"][n, 1] = venue["seat"][maker]["position"], venue["seat"][taker]["position"]
+        venue["fills"] = n + 1
     for row in range(fills):  # only now: an order may have had several of these fills
         _forget(book, venue, tape[row]["maker_owner"], tape[row]["maker"])
         _forget(book, venue, tape[row]["taker_owner"], tape[row]["taker"])
@@ -187,8 +186,8 @@ def record(book, venue, tape, fills, price, reason, work):
 @kernel
 def _left(book, venue, seat, work):
     """Lots left of a seat's resting order; 0 when it is gone."""
-    slot = find(book, venue[0]["seat"][seat]["work"][work]["id"])
-    return np.int64(book[0]["orders"][slot]["qty"]) if slot != NONE else np.int64(0)
+    slot = find(book, venue["seat"][seat]["work"][work]["id"])
+    return np.int64(book["orders"][slot]["qty"]) if slot != NONE else np.int64(0)
 
 
 @kernel
@@ -197,14 +196,14 @@ def _forget(book, venue, owner, order_id):
     if owner != CROWD and order_id != NONE and find(book, order_id) == NONE:
         held = row_of(venue, owner, order_id)
         if held != NONE:
-            venue[0]["seat"][owner]["work"][held]["id"] = NONE
+            venue["seat"][owner]["work"][held]["id"] = NONE
 
 
 @kernel
 def _own_gone(book, venue, seat):
     """Report the seat's resting orders that its own order has pushed out (self-trade prevention)."""
-    work = venue[0]["seat"][seat]["work"]
-    for row in range(venue[0]["seat"][seat]["rows"]):
+    work = venue["seat"][seat]["work"]
+    for row in range(venue["seat"][seat]["rows"]):
         if work[row]["id"] != NONE and find(book, work[row]["id"]) == NONE:
             work[row]["id"] = NONE
             report(venue, seat, row, 0, np.int64(work[row]["price"]), 0, ACCEPTED, 0.0)
@@ -213,7 +212,7 @@ def _own_gone(book, venue, seat):
 @kernel
 def withdraw(book, venue, seat, work):
     """Take one working order of a seat out of the book and report it; False when it was not there."""
-    row = venue[0]["seat"][seat]["work"][work]
+    row = venue["seat"][seat]["work"][work]
     slot = find(book, row["id"]) if row["id"] != NONE else np.int64(NONE)
     if slot == NONE:
         return False
@@ -229,7 +228,7 @@ def shrink(book, venue, seat, work, size):
 
     An order that fills have made smaller already stays as it is.
     """
-    row = venue[0]["seat"][seat]["work"][work]
+    row = venue["seat"][seat]["work"][work]
     if row["id"] == NONE or find(book, row["id"]) == NONE:
         return False
     amend(book, row["id"], size)
@@ -240,21 +239,20 @@ def shrink(book, venue, seat, work, size):
 @kernel
 def withdraw_all(book, venue, seat):
     """Take every working order of a seat out of the book."""
-    for work in range(venue[0]["seat"][seat]["rows"]):
+    for work in range(venue["seat"][seat]["rows"]):
         withdraw(book, venue, seat, work)
 
 
 @kernel
-def close_out(book, venue, tape, seat):
+def close_out(book, venue, seat):
     """Close a seat's position by a market order, as far as the book goes; its working orders leave first."""
-    v = venue[0]
-    s = v["seat"][seat]
+    s = venue["seat"][seat]
     withdraw_all(book, venue, seat)
     lots = np.int64(s["position"])
-    if lots == 0 or v["phase"] != CONTINUOUS:
+    if lots == 0 or venue["phase"] != CONTINUOUS:
         return
     side = ASK if lots > 0 else BID
-    price = np.int64(v["lower"] if side == ASK else v["upper"])
+    price = np.int64(venue["lower"] if side == ASK else venue["upper"])
     remark(book, venue)
-    fills, _, _ = submit(book, tape, seat, side, price - book[0]["base"], abs(lots), IOC, STP_OFF)
-    record(book, venue, tape, fills, price, LIQUIDATION, NONE)
+    fills, _, _ = submit(book, seat, side, price - book["base"], abs(lots), IOC, STP_OFF)
+    record(book, venue, fills, price, LIQUIDATION, NONE)

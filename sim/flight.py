@@ -13,16 +13,15 @@ READ = IN_FLIGHT - 2
 @kernel
 def post(venue, time, kind, seat):
     """Send the message in the drafting slot."""
-    v = venue[0]
-    heap, n = v["heap"], v["flight"]
+    heap, n = venue["heap"], venue["flight"]
     draft = heap[DRAFT]
     draft["time"], draft["kind"], draft["seat"] = time, kind, seat
-    draft["order"] = (NEW if kind <= NEW else kind) * 2**40 + v["sequence"]
-    v["sequence"] += 1
+    draft["order"] = (NEW if kind <= NEW else kind) * 2**40 + venue["sequence"]
+    venue["sequence"] += 1
     if n >= READ:
-        v["lost"] += 1
+        venue["lost"] += 1
         return
-    v["flight"] = n + 1
+    venue["flight"] = n + 1
     order = draft["order"]
     while n > 0:
         parent = (n - 1) >> 1
@@ -37,11 +36,10 @@ def post(venue, time, kind, seat):
 @kernel
 def take(venue):
     """Move the earliest message to the reading slot."""
-    v = venue[0]
-    heap = v["heap"]
+    heap = venue["heap"]
     heap[READ] = heap[0]
-    n = v["flight"] - 1
-    v["flight"] = n
+    n = venue["flight"] - 1
+    venue["flight"] = n
     last = heap[n]
     time, order = last["time"], last["order"]
     hole = 0
@@ -65,7 +63,7 @@ def take(venue):
 @kernel
 def delay(venue, seat, base):
     """One draw of a network latency of a seat, ns."""
-    s = venue[0]["seat"][seat]
+    s = venue["seat"][seat]
     if base == 0:
         return base
     factor = s["stretch"][s["draw"]]

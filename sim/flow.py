@@ -12,7 +12,7 @@ from lobarena.data.schema import ASK, BID, LEVELS
 from lobarena.sim._jit import kernel
 from lobarena.sim.auction import uncross
 from lobarena.sim.bits import next_level
-from lobarena.sim.book import cancel, remove, rest, submit
+from lobarena.sim.matching import cancel, remove, rest, submit
 from lobarena.sim.types import ACCEPTED, CROWD, DAY, IOC, NONE, SMALL, STP_OFF
 
 PERIOD_S = 0.5  # between two snapshots
@@ -66,12 +66,12 @@ FLOW = np.dtype(
 
 
 @kernel
-def trade(book, tape, flow, path, draws, shots):
+def trade(books, flow, path, draws, shots):
     """Run the crowd on from path row flow["row"] until the path is at its end or no draw is left.
 
     path : (n,) PATH; draws : (m, 5) f8, one row an event; shots : (n,) SNAPSHOT, a row filled at each publication
     """
-    f = flow[0]
+    book, f = books[0], flow[0]
     for k in range(draws.shape[0]):
         if f["row"] == path.shape[0]:
             return
@@ -96,16 +96,16 @@ def trade(book, tape, flow, path, draws, shots):
         wait /= rate
         _fade(f, r, wait)
         f["left"] -= wait
-        book[0]["time"] = step["time"] - np.int64(f["left"] / step["seconds"] * PERIOD_S * 1e9)
+        book["time"] = step["time"] - np.int64(f["left"] / step["seconds"] * PERIOD_S * 1e9)
         what = draw[WHAT] * rate
         if what < limits:
             side = BID if draw[WHICH] < buyers else ASK
             distance = 1 if what < near else 2 + np.int64(draw[PLACE] * r["reach"])
             price = _price(side, bid, ask, distance, reference, r["edge"])
-            _place(book, tape, f, side, price, 1 + np.int64(draw[SIZE] * r["limit_size"]))
+            _place(book, f, side, price, 1 + np.int64(draw[SIZE] * r["limit_size"]))
         elif what < limits + buys + sells:
             side = BID if what < limits + buys else ASK
-            _take(book, tape, f, side, ask if side == BID else bid, 1 + np.int64(draw[SIZE] * r["take_size"]))
+            _take(book, f, side, ask if side == BID else bid, 1 + np.int64(draw[SIZE] * r["take_size"]))
             f["excited"][side] += r["excite"]
         elif what < limits + buys + sells + chase:
             side = BID if reference > ask else ASK
@@ -113,7 +113,7 @@ def trade(book, tape, flow, path, draws, shots):
             if draw[WHICH] < r["pull"]:
                 _withdraw(book, 1 - side, price)
             else:
-                _take(book, tape, f, side, price, _lots(book, 1 - side, price))
+                _take(book, f, side, price, _lots(book, 1 - side, price))
         else:
             _cancel(book, f, draw[WHICH])
 
@@ -121,10 +121,10 @@ def trade(book, tape, flow, path, draws, shots):
 @kernel
 def _touch(book, reference):
     """Best bid and ask, level indices; where a side is empty, the prices that border on the reference price."""
-    bid, ask = book[0]["best"][BID], book[0]["best"][ASK]
+    bid, ask = book["best"][BID], book["best"][ASK]
     if bid == NONE:
         bid = min(np.int64(reference), ask - 1)
-    if ask == book[0]["level"].shape[0] // 2:
+    if ask == book["level"].shape[0] // 2:
         ask = max(np.int64(reference) + 1, bid + 1)
     return bid, ask
 
@@ -146,22 +146,22 @@ def _fade(f, r, seconds):
 
 
 @kernel
-def _place(book, tape, f, side, price, size):
+def _place(book, f, side, price, size):
     """A limit order comes in; it is refused beyond the price limits."""
     if price < f["lower"] or price > f["upper"] or f["known"] == f["order"].shape[0]:
         return
-    fills, order_id, code = submit(book, tape, CROWD, side, price, size, DAY, STP_OFF)
-    _count(f, tape, fills)
+    fills, order_id, code = submit(book, CROWD, side, price, size, DAY, STP_OFF)
+    _count(book, f, fills)
     if code == ACCEPTED and order_id != NONE:
         f["order"][f["known"]] = order_id
         f["known"] += 1
 
 
 @kernel
-def _take(book, tape, f, side, price, size):
+def _take(book, f, side, price, size):
     """An aggressor takes up to `size` lots at `price`; the rest of it is gone."""
-    fills, _, _ = submit(book, tape, CROWD, side, price, size, IOC, STP_OFF)
-    _count(f, tape, fills)
+    fills, _, _ = submit(book, CROWD, side, price, size, IOC, STP_OFF)
+    _count(book, f, fills)
 
 
 @kernel
@@ -179,7 +179,8 @@ def _cancel(book, f, u):
 
 
 @kernel
-def _count(f, tape, fills):
+def _count(book, f, fills):
+    tape = book["tape"]
     for row in range(fills):
         f["volume"] += tape[row]["size"]
         f["turnover"] += np.int64(tape[row]["price"]) * tape[row]["size"]
@@ -188,13 +189,13 @@ def _count(f, tape, fills):
 
 @kernel
 def _lots(book, side, price):
-    return np.int64(book[0]["level"][price if side == BID else book[0]["level"].shape[0] // 2 + price]["size"])
+    return np.int64(book["level"][price if side == BID else book["level"].shape[0] // 2 + price]["size"])
 
 
 @kernel
 def _withdraw(book, side, price):
     """Every maker of a level goes."""
-    queue = book[0]["level"][price if side == BID else book[0]["level"].shape[0] // 2 + price]
+    queue = book["level"][price if side == BID else book["level"].shape[0] // 2 + price]
     while queue["head"] != NONE:
         remove(book, queue["head"])
 
@@ -202,10 +203,10 @@ def _withdraw(book, side, price):
 @kernel
 def _publish(book, f, time, shot):
     """The venue's snapshot: the five best levels a side and the day's totals."""
-    levels, base = book[0]["level"].shape[0] // 2, book[0]["base"]
-    book[0]["time"] = time
+    levels, base = book["level"].shape[0] // 2, book["base"]
+    book["time"] = time
     shot["time"], shot["last"], shot["volume"], shot["turnover"] = time, f["last"], f["volume"], f["turnover"]
-    bid, ask = book[0]["best"][BID], book[0]["best"][ASK]
+    bid, ask = book["best"][BID], book["best"][ASK]
     for level in range(LEVELS):
         if bid >= 0:
             shot["bid"][level], shot["bid_size"][level] = base + bid, _lots(book, BID, bid)
@@ -216,18 +217,18 @@ def _publish(book, f, time, shot):
 
 
 @kernel
-def open_auction(book, tape, flow, orders, time, shots):
+def open_auction(books, flow, orders, time, shots):
     """The opening call auction: orders are collected, matched at one price and published in the first row of `shots`.
 
     orders : (n, 3) i8, side, level index and lots, in order of their arrival
     time : ns UTC of the match; the reference price is the middle of the price limits, the previous settlement
     """
-    f = flow[0]
+    book, f = books[0], flow[0]
     for k in range(orders.shape[0]):
-        book[0]["time"] = time - (orders.shape[0] - k)  # all before the match; who came first is the earlier
+        book["time"] = time - (orders.shape[0] - k)  # all before the match; who came first is the earlier
         f["order"][k] = rest(book, CROWD, orders[k, 0], orders[k, 1], orders[k, 2])
     f["known"] = orders.shape[0]
-    book[0]["time"] = time
-    fills, _ = uncross(book, tape, np.int64(f["lower"] + f["upper"]) // 2)
-    _count(f, tape, fills)
+    book["time"] = time
+    fills, _ = uncross(book, np.int64(f["lower"] + f["upper"]) // 2)
+    _count(book, f, fills)
     _publish(book, f, time, shots[0])

@@ -14,33 +14,31 @@ from lobarena.sim.state import DECAY, RESTORE
 @kernel
 def owe(venue, book, side, price, lots):
     """Remember crowd lots that a seat took from a level (price in ticks): the record shows them still."""
-    index = price - book[0]["base"]
-    owed, span = venue[0]["owed"][index + side * (book[0]["level"].shape[0] // 2)], venue[0]["owed_span"][side]
-    if venue[0]["impact"] == DECAY:
+    index = price - book["base"]
+    owed, span = venue["owed"][index + side * (book["level"].shape[0] // 2)], venue["owed_span"][side]
+    if venue["impact"] == DECAY:
         _fade(venue, owed)
     owed["lots"] += lots
-    owed["time"] = venue[0]["now"]
+    owed["time"] = venue["now"]
     span[0], span[1] = min(span[0], index), max(span[1], index)
 
 
 @kernel
 def _fade(venue, owed):
     """Halve what is owed once every half-life since it was last looked at."""
-    v = venue[0]
-    owed["lots"] = owed["lots"] * np.float32(0.5 ** ((v["now"] - owed["time"]) / v["half_life"]))
-    owed["time"] = v["now"]
+    owed["lots"] = owed["lots"] * np.float32(0.5 ** ((venue["now"] - owed["time"]) / venue["half_life"]))
+    owed["time"] = venue["now"]
 
 
 @kernel
 def less_owed(venue, size, at):
     """Crowd lots that should stand at level `at` when the record shows `size`."""
-    v = venue[0]
-    owed = v["owed"][at]
+    owed = venue["owed"][at]
     if owed["lots"] <= 0.0:
         return size
-    if v["impact"] == RESTORE:
+    if venue["impact"] == RESTORE:
         owed["lots"] = 0.0
-    elif v["impact"] == DECAY:
+    elif venue["impact"] == DECAY:
         _fade(venue, owed)
     if owed["lots"] > size:
         owed["lots"] = size
@@ -50,10 +48,10 @@ def less_owed(venue, size, at):
 @kernel
 def still_owed(venue, at):
     """Lots that seats took from level `at` and that stay away now."""
-    owed = venue[0]["owed"][at]
+    owed = venue["owed"][at]
     if owed["lots"] <= 0.0:
         return np.int64(0)
-    if venue[0]["impact"] == DECAY:
+    if venue["impact"] == DECAY:
         _fade(venue, owed)
     return _whole(owed)
 
@@ -69,11 +67,10 @@ def forgive(venue, prices, shown, side, edge, base, levels):
 
     prices, shown : the levels it shows; edge : first level index beyond which it says nothing
     """
-    v = venue[0]
-    span = v["owed_span"][side]
+    span = venue["owed_span"][side]
     low, high = np.int64(levels), np.int64(-1)
     for x in range(span[0], span[1] + 1):
-        owed = v["owed"][x + side * levels]
+        owed = venue["owed"][x + side * levels]
         if owed["lots"] > 0.0:
             gone = x > edge if side == BID else x < edge
             for level in range(shown):

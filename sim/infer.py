@@ -27,7 +27,7 @@ from lobarena.data.schema import (
     UNCROSS,
     UNKNOWN,
 )
-from lobarena.sim._jit import kernel
+from lobarena.sim._jit import kernel, maker
 from lobarena.sim.depth import grow, shrink
 from lobarena.sim.shot import levels_shown, lots_at, side_of
 from lobarena.sim.trades import MAX_PRICES, split
@@ -101,7 +101,7 @@ def _chunks(
         yield events[:made].copy()
 
 
-@kernel
+@maker
 def _infer(snapshots, since, row, base, crowd, state, events, moments, places):
     """Events for the snapshots from `row` on until `events` may not hold another: (events made, next row)."""
     made = np.int64(0)
@@ -115,7 +115,7 @@ def _infer(snapshots, since, row, base, crowd, state, events, moments, places):
     return made, row
 
 
-@kernel
+@maker
 def _interval(snapshots, row, base, crowd, state, events, made, places):
     """Everything between the snapshot before and this one; the new number of events, or -1 without room."""
     shot = snapshots[row]

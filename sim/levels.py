@@ -5,49 +5,48 @@ import numpy as np
 from lobarena.data.schema import ASK, BID, CALL, CONTINUOUS
 from lobarena.sim._jit import kernel
 from lobarena.sim.bits import next_level
-from lobarena.sim.book import pile, rest, submit
 from lobarena.sim.exchange import record, remark
 from lobarena.sim.impact import less_owed, owe, still_owed
+from lobarena.sim.matching import pile, rest, submit
 from lobarena.sim.queue import crowd_lots, thin
 from lobarena.sim.state import FRONT
 from lobarena.sim.types import CROSSED, CROWD, DAY, IOC, NONE, QUEUE_REACHED, STP_OFF
 
 
 @kernel
-def raise_level(book, venue, tape, side, index, size):
+def raise_level(book, venue, side, index, size):
     """Add crowd lots at a level; what a seat did may have left crowd lots in the way, which the record says are gone.
 
     Seats in the way are hit at their own prices: the record went through them.
     """
-    v = venue[0]
-    levels = book[0]["level"].shape[0] // 2
-    if v["phase"] == CALL:
+    levels = book["level"].shape[0] // 2
+    if venue["phase"] == CALL:
         _come(book, venue, side, index, size)
         return
     other = 1 - side
-    x = np.int64(book[0]["best"][other])
+    x = np.int64(book["best"][other])
     crossed = False
     while (x <= index and x < levels) if side == BID else (x >= index and x >= 0):
         _leave(book, other, x)
-        crossed = crossed or book[0]["level"][x if other == BID else levels + x]["size"] > 0
+        crossed = crossed or book["level"][x if other == BID else levels + x]["size"] > 0
         x = next_level(book, other, x + 1 if other == ASK else x - 1)
     if not crossed:
         _come(book, venue, side, index, size)
-    elif v["phase"] == CONTINUOUS:
+    elif venue["phase"] == CONTINUOUS:
         remark(book, venue)
-        fills, _, _ = submit(book, tape, CROWD, side, index, size, DAY, STP_OFF)
-        lots = record(book, venue, tape, fills, index + book[0]["base"], CROSSED, NONE)
-        owe(venue, book, side, index + book[0]["base"], lots)
+        fills, _, _ = submit(book, CROWD, side, index, size, DAY, STP_OFF)
+        lots = record(book, venue, fills, index + book["base"], CROSSED, NONE)
+        owe(venue, book, side, index + book["base"], lots)
 
 
 @kernel
 def _come(book, venue, side, index, size):
     """Crowd lots at the back of a queue. Where orders have numbers, each is its own; else what stands last grows."""
-    if venue[0]["numbered"] == 0:
+    if venue["numbered"] == 0:
         if not pile(book, side, index, size):
-            venue[0]["lost"] += 1
+            venue["lost"] += 1
     elif rest(book, CROWD, side, index, size) == NONE:
-        venue[0]["lost"] += 1
+        venue["lost"] += 1
 
 
 @kernel
@@ -57,57 +56,55 @@ def _leave(book, side, index):
 
 
 @kernel
-def set_level(book, venue, tape, side, index, size, u):
+def set_level(book, venue, side, index, size, u):
     """The record shows `size` lots at a level: the crowd is brought to that, less what seats took and keep away."""
-    v = venue[0]
-    at = index if side == BID else book[0]["level"].shape[0] // 2 + index
+    at = index if side == BID else book["level"].shape[0] // 2 + index
     want = size
-    if v["seats"] > 0:
-        v["owed"][at]["shown"] = size
+    if venue["seats"] > 0:
+        venue["owed"][at]["shown"] = size
         want = np.int64(less_owed(venue, size, at))
     more = want - np.int64(crowd_lots(book, side, index))
     if more > 0:
-        raise_level(book, venue, tape, side, index, more)
+        raise_level(book, venue, side, index, more)
     elif more < 0:
-        thin(book, side, index, -more, u, v["cancel_model"], v["power"])
+        thin(book, side, index, -more, u, venue["cancel_model"], venue["power"])
 
 
 @kernel
-def trade_at(book, venue, tape, side, index, size):
+def trade_at(book, venue, side, index, size):
     """`size` lots trade at exactly this level: crowd levels that the trade passes over leave, missing makers come.
 
     A seat with a better price is hit first, at its own; what a seat took of the level before cannot trade again.
     """
-    v = venue[0]
-    if v["phase"] != CONTINUOUS:
-        v["unfilled"] += size
+    if venue["phase"] != CONTINUOUS:
+        venue["unfilled"] += size
         return
-    maker, levels = 1 - side, book[0]["level"].shape[0] // 2
-    x = np.int64(book[0]["best"][maker])
+    maker, levels = 1 - side, book["level"].shape[0] // 2
+    x = np.int64(book["best"][maker])
     while (x > index) if maker == BID else (x < index):
         _leave(book, maker, x)
         x = next_level(book, maker, x + 1 if maker == ASK else x - 1)
     at = index if maker == BID else levels + index
     short = size - np.int64(crowd_lots(book, maker, index))
-    if v["seats"] > 0:
+    if venue["seats"] > 0:
         short -= still_owed(venue, at)
-        v["owed"][at]["shown"] = max(0, v["owed"][at]["shown"] - size)
+        venue["owed"][at]["shown"] = max(0, venue["owed"][at]["shown"] - size)
     if short > 0:
-        raise_level(book, venue, tape, maker, index, short)
-    if v["seats"] > 0:
+        raise_level(book, venue, maker, index, short)
+    if venue["seats"] > 0:
         remark(book, venue)
-    fills, _, _ = submit(book, tape, CROWD, side, index, size, IOC, STP_OFF)
-    lots = record(book, venue, tape, fills, index + book[0]["base"], QUEUE_REACHED, NONE)
-    v["unfilled"] += size - lots
+    fills, _, _ = submit(book, CROWD, side, index, size, IOC, STP_OFF)
+    lots = record(book, venue, fills, index + book["base"], QUEUE_REACHED, NONE)
+    venue["unfilled"] += size - lots
 
 
 @kernel
 def clear_crowd(book):
     """The crowd leaves the book; the seats stay."""
-    levels = book[0]["level"].shape[0] // 2
+    levels = book["level"].shape[0] // 2
     for side in range(2):
         step = -1 if side == BID else 1
-        x = np.int64(book[0]["best"][side])
+        x = np.int64(book["best"][side])
         while 0 <= x < levels:
             behind = next_level(book, side, x + step)
             _leave(book, side, x)
@@ -115,19 +112,18 @@ def clear_crowd(book):
 
 
 @kernel
-def refill(book, venue, tape):
+def refill(book, venue):
     """At a publication, what seats took comes back as the impact rule says, at levels that the record still shows."""
-    v = venue[0]
-    levels = book[0]["level"].shape[0] // 2
+    levels = book["level"].shape[0] // 2
     for side in range(2):
-        span = v["owed_span"][side]
+        span = venue["owed_span"][side]
         first, last = np.int64(span[0]), np.int64(span[1])
         span[0], span[1] = levels, NONE
         for x in range(first, last + 1):
             at = x if side == BID else levels + x
-            if v["owed"][at]["lots"] > 0.0:
-                short = np.int64(less_owed(venue, np.int64(v["owed"][at]["shown"]), at) - crowd_lots(book, side, x))
-                if v["owed"][at]["lots"] > 0.0:
+            if venue["owed"][at]["lots"] > 0.0:
+                short = np.int64(less_owed(venue, np.int64(venue["owed"][at]["shown"]), at) - crowd_lots(book, side, x))
+                if venue["owed"][at]["lots"] > 0.0:
                     span[0], span[1] = min(np.int64(span[0]), x), max(np.int64(span[1]), x)
                 if short > 0:
-                    raise_level(book, venue, tape, side, x, short)
+                    raise_level(book, venue, side, x, short)

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from lobarena.data.schema import CLOSED
+from lobarena.data.schema import CLOSED, SNAPSHOT
 from lobarena.sim._jit import Kernel
-from lobarena.sim.book import clear, new_book, new_tape
-from lobarena.sim.clock import run
+from lobarena.sim.book import clear, new_book
+from lobarena.sim.clock import leave, run
 from lobarena.sim.desk import answer
-from lobarena.sim.exchange import withdraw_all
 from lobarena.sim.feed import Feed
 from lobarena.sim.observe import look
 from lobarena.sim.random import generator
@@ -25,7 +24,6 @@ from lobarena.sim.state import (
     IMAGES,
     KEEP,
     MARK_ROW,
-    OUT,
     POWER,
     PRO_RATA,
     RESTORE,
@@ -92,8 +90,8 @@ class Market:
 
     def __init__(self, feed: Feed, rules: Rules = Rules()) -> None:
         self.feed, self.rules = feed, rules
+        self.snapshots = feed.snapshots if len(feed.snapshots) else np.zeros(1, SNAPSHOT)
         self.book = new_book(feed.size, feed.base)
-        self.tape = new_tape(self.book)
         self.venue = np.zeros(1, venue_type(feed.size[0], MAX_SEATS))
         self.ids = np.full(max(1, feed.orders), NONE, np.int64)  # an empty array would have no address
         self.look = np.zeros(1, OBSERVATION)  # what the seat that was asked last knows
@@ -117,6 +115,7 @@ class Market:
         self.ids[:] = NONE
         v = self.venue[0]
         v["seats"], v["opens"], v["closes"], v["phase"] = len(seats), opens, closes, CLOSED
+        v["pause"] = _FOREVER
         v["lower"], v["upper"], v["protection"] = feed.lower, feed.upper, rules.protection
         fees = contract.fees
         v["by_turnover"] = int(fees.by == "turnover")
@@ -154,7 +153,7 @@ class Market:
         drive : the clock's `run`, or a kernel that runs it and lets seats decide on the way
         """
         while True:
-            code = int(drive(self.book, self.venue, self.tape, self.feed.events, self.feed.snapshots, self.ids))
+            code = int(drive(self.book, self.venue, self.feed.events, self.snapshots, self.ids))
             if code != DRAIN:
                 if code == FINISHED:
                     self._drain()
@@ -188,8 +187,7 @@ class Market:
     def expel(self, seat: int) -> None:
         """The seat failed: it decides no more; its orders leave and its position is closed when the episode ends."""
         self.decide(seat, keep=True)
-        withdraw_all(self.book, self.venue, seat)
-        self.venue[0]["seat"][seat]["state"] = OUT
+        leave(self.book, self.venue, seat)
 
     def _drain(self) -> None:
         v = self.venue[0]

@@ -3,8 +3,9 @@
 from lobarena.data.schema import ASK, BID
 from lobarena.sim._jit import kernel
 from lobarena.sim.bits import next_level
-from lobarena.sim.book import ahead, find
 from lobarena.sim.flight import DRAFT, delay, post
+from lobarena.sim.matching import ahead, find
+from lobarena.sim.shot import side_of
 from lobarena.sim.state import FREE, IMAGES, LEAVING, OUT, UPDATE
 from lobarena.sim.types import NONE, QUOTE_LEVELS, SEEN_LEVELS
 
@@ -15,44 +16,43 @@ def publish(book, venue):
 
     Where the book can be looked at any time, a seat with looks of its own gets none beside them but the first.
     """
-    v = venue[0]
-    first = v["image"] == 0
-    v["image"] += 1
-    for seat in range(1, v["seats"] + 1):
-        s = v["seat"][seat]
-        if s["state"] != OUT and (first or s["every_ns"] == 0 or v["live"] == 0):
+    first = venue["image"] == 0
+    venue["image"] += 1
+    for seat in range(1, venue["seats"] + 1):
+        s = venue["seat"][seat]
+        if s["state"] != OUT and (first or s["every_ns"] == 0 or venue["live"] == 0):
             send_image(book, venue, seat, UPDATE)
 
 
 @kernel
 def send_image(book, venue, seat, kind):
     """An image of the book for one seat, on its way as an UPDATE or, an occasion to decide, as a WAKE."""
-    v = venue[0]
-    s = v["seat"][seat]
+    s = venue["seat"][seat]
     number = s["taken"] % IMAGES
     s["taken"] += 1
     image = s["images"][number]
-    image["time"], image["last"], image["phase"] = v["now"], v["last"], v["phase"]
-    image["volume"] = v["volume"] - v["start_volume"]
-    image["turnover"] = v["turnover"] - v["start_turnover"]
-    _others(book, venue, seat, BID, image["bid"], image["bid_size"])
-    _others(book, venue, seat, ASK, image["ask"], image["ask_size"])
+    image["time"], image["last"], image["phase"] = venue["now"], venue["last"], venue["phase"]
+    image["volume"] = venue["volume"] - venue["start_volume"]
+    image["turnover"] = venue["turnover"] - venue["start_turnover"]
+    _others(book, venue, seat, BID, image)
+    _others(book, venue, seat, ASK, image)
     for row in range(s["rows"]):
         image["ahead"][row], image["turn"][row] = NONE, s["work"][row]["turn"]
         if s["work"][row]["id"] != NONE:
             image["ahead"][row] = ahead(book, s["work"][row]["id"])
-    v["heap"][DRAFT]["work"] = number
-    s["heard"] = max(s["heard"], v["now"] + delay(venue, seat, s["feed_ns"]))
+    venue["heap"][DRAFT]["work"] = number
+    s["heard"] = max(s["heard"], venue["now"] + delay(venue, seat, s["feed_ns"]))
     post(venue, s["heard"], kind, seat)
 
 
 @kernel
-def _others(book, venue, seat, side, prices, sizes):
+def _others(book, venue, seat, side, image):
     """Best levels of a side without one seat's own lots."""
-    level, base = book[0]["level"], book[0]["base"]
+    prices, sizes = side_of(image, side)
+    level, base = book["level"], book["base"]
     levels = level.shape[0] // 2
     step = -1 if side == BID else 1
-    x = book[0]["best"][side]
+    x = book["best"][side]
     shown = 0
     while shown < SEEN_LEVELS and 0 <= x < levels:
         queue = level[x if side == BID else levels + x]
@@ -69,9 +69,9 @@ def _others(book, venue, seat, side, prices, sizes):
 
 @kernel
 def _own_lots(book, venue, seat, side, index):
-    work, orders = venue[0]["seat"][seat]["work"], book[0]["orders"]
+    work, orders = venue["seat"][seat]["work"], book["orders"]
     lots = 0
-    for row in range(venue[0]["seat"][seat]["rows"]):
+    for row in range(venue["seat"][seat]["rows"]):
         if work[row]["id"] != NONE and work[row]["side"] == side:
             slot = find(book, work[row]["id"])
             if slot != NONE and orders[slot]["price"] == index:
@@ -80,12 +80,17 @@ def _own_lots(book, venue, seat, side, index):
 
 
 @kernel
-def look(venue, seat, out):
+def look(venues, seat, out):
     """Write what a seat knows now into out[0], an OBSERVATION."""
-    v = venue[0]
-    s, o = v["seat"][seat], out[0]
-    o["time"], o["opens"], o["closes"] = v["now"], v["opens"], v["closes"]
-    o["upper"], o["lower"] = v["upper"], v["lower"]
+    look_at(venues[0], seat, out[0])
+
+
+@kernel
+def look_at(venue, seat, o):
+    """`look`, from record to record."""
+    s = venue["seat"][seat]
+    o["time"], o["opens"], o["closes"] = venue["now"], venue["opens"], venue["closes"]
+    o["upper"], o["lower"] = venue["upper"], venue["lower"]
     image = s["images"][max(s["seen"], 0)]
     o["published"], o["last"], o["phase"] = image["time"], image["last"], image["phase"]
     o["volume"], o["turnover"] = image["volume"], image["turnover"]

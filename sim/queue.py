@@ -7,7 +7,7 @@ Cancel models (docs/replay.md): `back` takes the last crowd lots, so a seat's qu
 
 from lobarena.data.schema import BID
 from lobarena.sim._jit import kernel
-from lobarena.sim.book import reduce
+from lobarena.sim.matching import reduce
 from lobarena.sim.state import BACK, FRONT, POWER
 from lobarena.sim.types import CROWD, NONE
 
@@ -15,7 +15,7 @@ from lobarena.sim.types import CROWD, NONE
 @kernel
 def crowd_lots(book, side, price):
     """Lots of the crowd at a level index."""
-    level = book[0]["level"]
+    level = book["level"]
     queue = level[price if side == BID else level.shape[0] // 2 + price]
     return queue["size"] - queue["seats"]
 
@@ -23,7 +23,7 @@ def crowd_lots(book, side, price):
 @kernel
 def thin(book, side, price, lots, u, model, power):
     """Cancel up to `lots` crowd lots at a level, placed by the cancel model with the uniform draw u: lots cancelled."""
-    orders, level = book[0]["orders"], book[0]["level"]
+    orders, level = book["orders"], book["level"]
     queue = level[price if side == BID else level.shape[0] // 2 + price]
     stock = queue["size"] - queue["seats"]
     if lots > stock:

@@ -11,8 +11,8 @@ from lobarena.sim.types import MAX_WORKING, NONE
 @kernel
 def row_of(venue, seat, order_id):
     """The row of a seat's working orders that holds a venue's order id, or -1."""
-    work = venue[0]["seat"][seat]["work"]
-    for row in range(venue[0]["seat"][seat]["rows"]):
+    work = venue["seat"][seat]["work"]
+    for row in range(venue["seat"][seat]["rows"]):
         if work[row]["id"] == order_id:
             return row
     return NONE
@@ -21,18 +21,18 @@ def row_of(venue, seat, order_id):
 @kernel
 def report(venue, seat, work, lots, price, left, code, fee):
     """Tell a seat what became of its order: lots filled and lots left (-1 untold); reports keep their order."""
-    s = venue[0]["seat"][seat]
-    draft = venue[0]["heap"][DRAFT]
+    s = venue["seat"][seat]
+    draft = venue["heap"][DRAFT]
     draft["work"], draft["turn"], draft["size"], draft["price"] = work, s["work"][work]["turn"], lots, price
     draft["left"], draft["code"], draft["fee"] = left, code, fee
-    s["answered"] = max(s["answered"], venue[0]["now"] + delay(venue, seat, s["report_ns"]))
+    s["answered"] = max(s["answered"], venue["now"] + delay(venue, seat, s["report_ns"]))
     post(venue, s["answered"], REPORT, seat)
 
 
 @kernel
 def hear(venue, message):
     """A report reaches its seat: what it knows of its order and account; True when it told of a fill."""
-    s = venue[0]["seat"][message["seat"]]
+    s = venue["seat"][message["seat"]]
     lots = message["size"]
     if lots != 0:
         s["known_position"] += lots
@@ -53,7 +53,7 @@ def hear(venue, message):
 @kernel
 def free_row(venue, seat):
     """A row for a new working order, the lowest that is free, or -1."""
-    s = venue[0]["seat"][seat]
+    s = venue["seat"][seat]
     work = s["work"]
     for row in range(MAX_WORKING):
         if work[row]["state"] == FREE and work[row]["id"] == NONE:

@@ -23,7 +23,7 @@ BACK, PRO_RATA, POWER, FRONT = 0, 1, 2, 3
 # Impact rules: how long the record's liquidity that a seat took stays away.
 RESTORE, DECAY, KEEP = 0, 1, 2
 # What `run` stopped for (a positive value is the seat that must decide).
-FINISHED, DRAIN = 0, -1
+FINISHED, DRAIN, PAUSED = 0, -1, -2
 
 MESSAGE = np.dtype(
     [
@@ -101,6 +101,7 @@ SEAT = np.dtype(
         ("work", WORK, (MAX_WORKING,)),
         ("rows", "i4"),  # rows of `work` that were ever used: the others need no look
         ("target", "i4", (2, QUOTE_LEVELS, 2)),  # price and size of the quotes being decided
+        ("need", "i4", (2, QUOTE_LEVELS)),  # lots of them that no working order holds yet
         ("take", "i4"),  # lots of the market order being decided
         ("keep", "i4"),  # 1: the decision leaves the working orders as they are
         # clock
@@ -159,6 +160,7 @@ def venue_type(levels: int, seats: int = MAX_SEATS) -> "np.dtype[Any]":
             ("event", "i8"),  # next row of the feed
             ("opens", "i8"),  # ns UTC, the seats come in
             ("closes", "i8"),  # ns UTC, the seats go out
+            ("pause", "i8"),  # ns UTC, nothing later is done before Python has had a look
             ("phase", "i4"),
             ("seats", "i4"),  # how many are in
             ("image", "i4"),  # publications so far

@@ -18,7 +18,7 @@ from lobarena.data.recording import DataError, Quarantine, Recording
 from lobarena.data.schema import AUCTION, BID, LEVELS, SNAPSHOT, UNKNOWN
 from lobarena.data.sessions import session_times
 from lobarena.sim._jit import cache_folder
-from lobarena.sim.book import new_book, new_tape
+from lobarena.sim.book import new_book
 from lobarena.sim.flow import FLOW, PATH, PERIOD_S, open_auction, trade
 from lobarena.sim.profiles import PACE_S, PROFILES, REACH, REGIMES, Regime
 from lobarena.sim.random import generator
@@ -50,7 +50,6 @@ def synthetic_day(
     reach = int(settle * contract.daily_limit)
     lower, upper = settle - reach, settle + reach
     book = new_book(base=lower - MARGIN_TICKS)
-    tape = new_tape(book)
     flow = np.zeros(1, FLOW)
     flow["regimes"] = profile.rows()
     flow["lower"], flow["upper"] = MARGIN_TICKS, MARGIN_TICKS + 2 * reach
@@ -65,11 +64,11 @@ def synthetic_day(
 
     shots = np.zeros(len(times) + 1, SNAPSHOT)
     orders = _auction_orders(profile.regimes[turns[0]], round(opening), rng)
-    open_auction(book, tape, flow, orders, _opens(contract, day) - AUCTION_NS, shots[:1])
+    open_auction(book, flow, orders, _opens(contract, day) - AUCTION_NS, shots[:1])
     while flow[0]["row"] < len(times):
         draws = np.empty((BATCH, 5))
         draws[:, :3], draws[:, 3:] = rng.standard_exponential((BATCH, 3)), rng.random((BATCH, 2))
-        trade(book, tape, flow, path, draws, shots[1:])
+        trade(book, flow, path, draws, shots[1:])
     shots["kind"][0] = AUCTION
     shots["received"] = shots["interest"] = UNKNOWN
     shots["upper"], shots["lower"], shots["depth"] = upper, lower, LEVELS

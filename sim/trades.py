@@ -9,13 +9,13 @@ price, the levels a run to it consumed, and on the other side as many lots as it
 import numpy as np
 
 from lobarena.data.schema import ASK, BID
-from lobarena.sim._jit import kernel
+from lobarena.sim._jit import kernel, maker
 from lobarena.sim.shot import levels_shown, lots_at, side_of
 
 MAX_PRICES = 64  # different prices that one interval's trades may have
 
 
-@kernel
+@maker
 def split(shot, base, best, crowd, lots, turnover, known, auction, prices, sizes):
     """Fill `prices` (rising) and `sizes` with the trades of one interval: (count, whether a price was known).
 
@@ -60,7 +60,7 @@ def _add(prices, sizes, count, price, size):
     return count + 1
 
 
-@kernel
+@maker
 def _by_turnover(shot, base, best, levels, last, lots, turnover, prices, sizes):
     anchors = np.full(5, -1, np.int64)
     if best[BID] >= 0:

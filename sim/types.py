@@ -107,6 +107,7 @@ def book_type(levels: int, slots: int) -> "np.dtype[Any]":
             ("level", LEVEL, (2 * levels,)),  # bids at [price], asks at [levels + price]
             ("map", "u8", (2 * levels // 64,)),  # bit set where a level is occupied, 64 prices a word
             ("top", "u8", (max(1, 2 * levels // 4096),)),  # bit set where a word of the map is not 0
+            ("tape", FILL, (slots + 1,)),  # fills of the last order
             ("best", "i8", (2,)),  # level index of best bid, best ask; -1 and `levels` when the side is empty
             ("free", "i8"),  # first free slot
             ("base", "i8"),  # ticks of level index 0
