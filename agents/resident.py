@@ -18,7 +18,7 @@ from lobarena.sim._jit import kernel
 from lobarena.sim.clock import run
 from lobarena.sim.desk import reply
 from lobarena.sim.market import Market
-from lobarena.sim.observe import look_at
+from lobarena.sim.observe import glance
 from lobarena.sim.types import MAX_SEATS, QUOTE_LEVELS
 
 ELSEWHERE, IDLE, FOIC, LIIC, LTIIC, AVELLANEDA_STOIKOV, GLFT, JOIN = range(8)
@@ -102,7 +102,7 @@ def drive(books, venues, events, snapshots, ids, seen, minds):
         if seat <= 0 or minds[seat]["kind"] == ELSEWHERE:
             return seat
         mind = minds[seat]
-        look_at(venue, seat, o)
+        glance(venue, seat, o)
         s = venue["seat"][seat]
         s["take"], s["keep"] = 0, 0
         think(mind, o, s["target"])

@@ -49,6 +49,6 @@ def maker(function: Kernel) -> Kernel:
 
 
 def inline(function: Kernel) -> Kernel:
-    """A helper that is pasted into its caller: a call would pay for every array it is handed."""
-    compiled: Kernel = njit(cache=True, error_model="numpy", inline="always", _nrt=False)(function)
+    """A helper that is pasted into its caller, where a call would cost as much as what it does."""
+    compiled: Kernel = njit(cache=True, error_model="numpy", forceinline=True, _nrt=False)(function)
     return compiled

@@ -8,7 +8,7 @@ from lobarena.sim.account import equity, margin_of
 from lobarena.sim.crowd import apply, meet
 from lobarena.sim.desk import send_quotes
 from lobarena.sim.exchange import close_out, enter, remark, shrink, withdraw, withdraw_all
-from lobarena.sim.flight import READ, post, take
+from lobarena.sim.flight import post, take
 from lobarena.sim.observe import publish, send_image
 from lobarena.sim.reports import hear
 from lobarena.sim.state import (
@@ -87,14 +87,15 @@ def attend(book, venue, feed):
         _open(book, venue)
         return np.int64(_ON), _BEFORE
     if venue["image"] > 0 and venue["next_curve"] <= min(now, venue["closes"] - 1):
+        if venue["live"] == 1:
+            remark(book, venue)
         _curve(venue)
         return np.int64(_ON), _BEFORE
     if now >= venue["closes"] or now == _NEVER:
         return np.int64(_close(book, venue)), _BEFORE
     if mail < feed:
         venue["now"] = book["time"] = mail
-        take(venue)
-        seat = _deliver(book, venue)
+        seat = _deliver(book, venue, take(venue))
         return np.int64(seat if seat > 0 else _ON), _BEFORE
     until = min(mail, venue["closes"] - 1, venue["pause"])
     if venue["seats"] > 0:
@@ -198,9 +199,8 @@ def _close(book, venue):
 
 
 @kernel
-def _deliver(book, venue):
+def _deliver(book, venue, message):
     """Act on the message just taken: the seat that must decide now, else 0."""
-    message = venue["heap"][READ]
     seat, kind, row = np.int64(message["seat"]), np.int64(message["kind"]), np.int64(message["work"])
     s = venue["seat"][seat]
     if kind <= NEW:

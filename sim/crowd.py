@@ -20,7 +20,7 @@ from lobarena.data.schema import (
     UNCROSS,
     UNKNOWN,
 )
-from lobarena.sim._jit import kernel
+from lobarena.sim._jit import inline, kernel
 from lobarena.sim.auction import uncross
 from lobarena.sim.bits import next_level
 from lobarena.sim.exchange import record, remark, withdraw_all
@@ -32,7 +32,7 @@ from lobarena.sim.shot import levels_shown, side_of
 from lobarena.sim.types import AUCTION_FILL, CROWD, DAY, IOC, NONE, QUEUE_REACHED, STP_OFF
 
 
-@kernel
+@inline
 def apply(book, venue, event, order):
     """One event of the record but a MARK; the engine's id of the order it speaks of, `order` until now, or -1."""
     # Whole 64-bit numbers from here on: every narrower type would be one more compile of all that is called.

@@ -8,7 +8,7 @@ import numpy as np
 
 from lobarena.data.schema import ASK, BID
 from lobarena.sim._jit import kernel
-from lobarena.sim.flight import DRAFT, delay, post
+from lobarena.sim.flight import delay, letter, post
 from lobarena.sim.reports import free_row
 from lobarena.sim.state import AMEND, ANSWER, FREE, IDLE, LEAVING, NEW, SENT, THINKING, WITHDRAW
 from lobarena.sim.types import BOOK_FULL, DAY, IOC, NONE, QUOTE_LEVELS
@@ -77,7 +77,8 @@ def _order(venue, seat, side, price, size, kind):
     work = s["work"][row]
     work["id"], work["price"], work["left"], work["side"], work["state"] = NONE, price, size, side, SENT
     work["turn"] += 1
-    venue["heap"][DRAFT]["side"], venue["heap"][DRAFT]["price"] = side, price
+    draft = letter(venue)
+    draft["side"], draft["price"] = side, price
     s["orders"] += 1
     _send(venue, seat, NEW, row, size, kind)
 
@@ -85,7 +86,7 @@ def _order(venue, seat, side, price, size, kind):
 @kernel
 def _send(venue, seat, kind, row, size, order_type):
     """A message leaves for the venue; messages of one seat keep their order."""
-    s, draft = venue["seat"][seat], venue["heap"][DRAFT]
+    s, draft = venue["seat"][seat], letter(venue)
     draft["work"], draft["turn"], draft["size"], draft["type"] = row, s["work"][row]["turn"], size, order_type
     s["sent"] = max(s["sent"], venue["now"] + delay(venue, seat, s["order_ns"]))
     s["messages"] += 1

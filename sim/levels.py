@@ -3,7 +3,7 @@
 import numpy as np
 
 from lobarena.data.schema import ASK, BID, CALL, CONTINUOUS
-from lobarena.sim._jit import kernel
+from lobarena.sim._jit import inline, kernel
 from lobarena.sim.bits import next_level
 from lobarena.sim.exchange import record, remark
 from lobarena.sim.impact import less_owed, owe, still_owed
@@ -55,18 +55,31 @@ def _leave(book, side, index):
     thin(book, side, index, np.int64(crowd_lots(book, side, index)), np.float32(0.0), FRONT, 1)
 
 
-@kernel
+@inline
 def set_level(book, venue, side, index, size, u):
     """The record shows `size` lots at a level: the crowd is brought to that, less what seats took and keep away."""
-    at = index if side == BID else book["level"].shape[0] // 2 + index
+    levels = book["level"].shape[0] // 2
+    at = index if side == BID else levels + index
     want = size
     if venue["seats"] > 0:
         venue["owed"][at]["shown"] = size
-        want = np.int64(less_owed(venue, size, at))
-    more = want - np.int64(crowd_lots(book, side, index))
+        if venue["owed"][at]["lots"] > 0.0:
+            want = np.int64(less_owed(venue, size, at))
+    queue = book["level"][at]
+    more = want - (queue["size"] - queue["seats"])
+    if more == 0:
+        return
+    slot = queue["head"]
+    if want > 0 and slot != NONE and slot == queue["tail"] and queue["seats"] == 0:
+        # nearly always: one crowd order stands alone and stays; going the long way took twice the time
+        best = book["best"]
+        if more < 0 or ((index < best[ASK]) if side == BID else (index > best[BID])):
+            book["orders"][slot]["qty"] = want
+            queue["size"] = want
+            return
     if more > 0:
         raise_level(book, venue, side, index, more)
-    elif more < 0:
+    else:
         thin(book, side, index, -more, u, venue["cancel_model"], venue["power"])
 
 
@@ -80,15 +93,27 @@ def trade_at(book, venue, side, index, size):
         venue["unfilled"] += size
         return
     maker, levels = 1 - side, book["level"].shape[0] // 2
+    at = index if maker == BID else levels + index
+    if venue["seats"] > 0:
+        venue["owed"][at]["shown"] = max(0, venue["owed"][at]["shown"] - size)
+    queue = book["level"][at]
+    slot = queue["head"]
+    if book["best"][maker] == index and slot == queue["tail"] and queue["seats"] == 0 and size < queue["size"]:
+        # as often as not: one crowd order stands alone at the touch and stays
+        book["orders"][slot]["qty"] -= size
+        queue["size"] -= size
+        trade = index + book["base"]
+        venue["volume"] += size
+        venue["turnover"] += trade * size
+        venue["last"] = trade
+        return
     x = np.int64(book["best"][maker])
     while (x > index) if maker == BID else (x < index):
         _leave(book, maker, x)
         x = next_level(book, maker, x + 1 if maker == ASK else x - 1)
-    at = index if maker == BID else levels + index
     short = size - np.int64(crowd_lots(book, maker, index))
     if venue["seats"] > 0:
         short -= still_owed(venue, at)
-        venue["owed"][at]["shown"] = max(0, venue["owed"][at]["shown"] - size)
     if short > 0:
         raise_level(book, venue, maker, index, short)
     if venue["seats"] > 0:

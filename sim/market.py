@@ -30,7 +30,7 @@ from lobarena.sim.state import (
     STRETCHES,
     venue_type,
 )
-from lobarena.sim.types import FILL, MAX_SEATS, NONE, OBSERVATION, QUOTE_LEVELS, STP_CANCEL_RESTING
+from lobarena.sim.types import FILL, MAX_SEATS, NONE, OBSERVATION, QUOTE_LEVELS, SEEN_LEVELS, STP_CANCEL_RESTING
 
 CANCEL_MODELS = {"back": BACK, "pro rata": PRO_RATA, "power": POWER, "front": FRONT}
 IMPACT_RULES = {"restore": RESTORE, "decay": DECAY, "keep": KEEP}
@@ -53,6 +53,7 @@ class Seat:
     """The venue's rules for one seat."""
 
     latency: Latency = Latency()
+    depth: int = SEEN_LEVELS  # levels a side that the feed shows
     every_ns: int = 0  # ns between looks; 0 decides at each update
     on_fill: bool = False  # own fills are occasions to decide too
     position_limit: int = 50  # lots, either way
@@ -132,6 +133,7 @@ class Market:
         for number, seat in enumerate(seats, 1):
             s = v["seat"][number]
             s["feed_ns"], s["order_ns"], s["report_ns"] = seat.latency.feed, seat.latency.order, seat.latency.report
+            s["depth"] = min(max(seat.depth, 1), SEEN_LEVELS)
             s["every_ns"], s["on_fill"], s["stp"] = seat.every_ns, int(seat.on_fill), seat.self_trade
             s["position_limit"], s["largest"] = seat.position_limit, seat.largest
             s["message_limit"], s["capital"] = seat.message_limit, seat.capital

@@ -3,7 +3,7 @@
 from lobarena.data.schema import ASK, BID
 from lobarena.sim._jit import kernel
 from lobarena.sim.bits import next_level
-from lobarena.sim.flight import DRAFT, delay, post
+from lobarena.sim.flight import delay, letter, post
 from lobarena.sim.matching import ahead, find
 from lobarena.sim.shot import side_of
 from lobarena.sim.state import FREE, IMAGES, LEAVING, OUT, UPDATE
@@ -40,42 +40,44 @@ def send_image(book, venue, seat, kind):
         image["ahead"][row], image["turn"][row] = NONE, s["work"][row]["turn"]
         if s["work"][row]["id"] != NONE:
             image["ahead"][row] = ahead(book, s["work"][row]["id"])
-    venue["heap"][DRAFT]["work"] = number
+    letter(venue)["work"] = number
     s["heard"] = max(s["heard"], venue["now"] + delay(venue, seat, s["feed_ns"]))
     post(venue, s["heard"], kind, seat)
 
 
 @kernel
 def _others(book, venue, seat, side, image):
-    """Best levels of a side without one seat's own lots."""
+    """The best levels of a side that the seat's feed shows, without its own lots."""
     prices, sizes = side_of(image, side)
+    depth = venue["seat"][seat]["depth"]
     level, base = book["level"], book["base"]
     levels = level.shape[0] // 2
     step = -1 if side == BID else 1
     x = book["best"][side]
     shown = 0
-    while shown < SEEN_LEVELS and 0 <= x < levels:
+    while shown < depth and 0 <= x < levels:
         queue = level[x if side == BID else levels + x]
         lots = queue["size"]
         if queue["seats"] > 0:
-            lots -= _own_lots(book, venue, seat, side, x)
+            lots -= _own_lots(book, venue, seat, side, x + base)
         if lots > 0:
             prices[shown], sizes[shown] = x + base, lots
             shown += 1
         x = next_level(book, side, x + step)
-    for empty in range(shown, SEEN_LEVELS):
+    for empty in range(shown, depth):
         prices[empty], sizes[empty] = 0, 0
 
 
 @kernel
-def _own_lots(book, venue, seat, side, index):
-    work, orders = venue["seat"][seat]["work"], book["orders"]
+def _own_lots(book, venue, seat, side, price):
+    s = venue["seat"][seat]
     lots = 0
-    for row in range(venue["seat"][seat]["rows"]):
-        if work[row]["id"] != NONE and work[row]["side"] == side:
-            slot = find(book, work[row]["id"])
-            if slot != NONE and orders[slot]["price"] == index:
-                lots += orders[slot]["qty"]
+    for row in range(s["rows"]):
+        work = s["work"][row]
+        if work["price"] == price and work["side"] == side and work["id"] != NONE:
+            slot = find(book, work["id"])
+            if slot != NONE:
+                lots += book["orders"][slot]["qty"]
     return lots
 
 
@@ -102,6 +104,20 @@ def look_at(venue, seat, o):
     s["new_fills"] = 0
     _own(s, image, BID, o["own_bid"], o["own_bid_size"], o["own_bid_ahead"])
     _own(s, image, ASK, o["own_ask"], o["own_ask_size"], o["own_ask_ahead"])
+
+
+@kernel
+def glance(venue, seat, o):
+    """The part of `look` that needs no search: time, best prices, limits, position. The rest of `o` stays as it was."""
+    s = venue["seat"][seat]
+    o["time"], o["opens"], o["closes"] = venue["now"], venue["opens"], venue["closes"]
+    o["upper"], o["lower"] = venue["upper"], venue["lower"]
+    image = s["images"][max(s["seen"], 0)]
+    o["published"], o["phase"] = image["time"], image["phase"]
+    o["bid"][0], o["bid_size"][0] = image["bid"][0], image["bid_size"][0]
+    o["ask"][0], o["ask_size"][0] = image["ask"][0], image["ask_size"][0]
+    o["position"], o["position_limit"] = s["known_position"], s["position_limit"]
+    s["new_fills"] = 0
 
 
 @kernel

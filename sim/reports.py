@@ -3,7 +3,7 @@
 import numpy as np
 
 from lobarena.sim._jit import kernel
-from lobarena.sim.flight import DRAFT, delay, post
+from lobarena.sim.flight import delay, letter, post
 from lobarena.sim.state import FREE, LIVE, REPORT, SENT
 from lobarena.sim.types import MAX_WORKING, NONE
 
@@ -22,7 +22,7 @@ def row_of(venue, seat, order_id):
 def report(venue, seat, work, lots, price, left, code, fee):
     """Tell a seat what became of its order: lots filled and lots left (-1 untold); reports keep their order."""
     s = venue["seat"][seat]
-    draft = venue["heap"][DRAFT]
+    draft = letter(venue)
     draft["work"], draft["turn"], draft["size"], draft["price"] = work, s["work"][work]["turn"], lots, price
     draft["left"], draft["code"], draft["fee"] = left, code, fee
     s["answered"] = max(s["answered"], venue["now"] + delay(venue, seat, s["report_ns"]))

@@ -27,8 +27,6 @@ FINISHED, DRAIN, PAUSED = 0, -1, -2
 
 MESSAGE = np.dtype(
     [
-        ("time", "i8"),  # ns UTC when it arrives
-        ("order", "i8"),  # class * 2**40 + sequence: breaks ties at one instant
         ("kind", "i4"),
         ("seat", "i4"),
         ("work", "i4"),  # the seat's working-order row it speaks of, or the image of an UPDATE
@@ -42,6 +40,14 @@ MESSAGE = np.dtype(
         ("fee", "f8"),  # currency
     ],
     align=True,
+)
+
+KEY = np.dtype(
+    [
+        ("time", "i8"),  # ns UTC when the message arrives
+        ("order", "i8"),  # class * 2**40 + sequence: breaks ties at one instant
+        ("slot", "i8"),  # its letter
+    ]
 )
 
 WORK = np.dtype(
@@ -79,6 +85,7 @@ SEAT = np.dtype(
         ("feed_ns", "i8"),  # ns from publication to the seat
         ("order_ns", "i8"),  # ns from the seat to the venue
         ("report_ns", "i8"),  # ns from the venue back to the seat
+        ("depth", "i4"),  # levels a side that its feed shows
         ("every_ns", "i8"),  # ns between looks; 0 looks at each update
         ("on_fill", "i4"),  # 1: an own fill is an occasion to decide as well
         ("stp", "i4"),  # self-trade prevention
@@ -205,7 +212,13 @@ def venue_type(levels: int, seats: int = MAX_SEATS) -> "np.dtype[Any]":
             ("next_curve", "i8"),
             ("flight", "i4"),  # messages in the heap
             ("lost", "i4"),  # messages that found the heap full
-            ("heap", MESSAGE, (IN_FLIGHT,)),
+            ("heap", KEY, (IN_FLIGHT,)),
+            ("letter", MESSAGE, (IN_FLIGHT,)),
+            ("free", "i8"),  # letter that is written next
+            ("issued", "i8"),  # highest letter that was ever free
+            ("reading", "i8"),  # one more than the letter taken last; 0 none
+            ("spares", "i8"),  # further free letters
+            ("spare", "i8", (IN_FLIGHT,)),
             ("fill", FILL, (BUFFER,)),
             ("fee", "f8", (BUFFER, 2)),  # currency, of maker and taker
             ("after", "i4", (BUFFER, 2)),  # lots, position of maker and taker after the fill
