@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from naive import NaiveBook
 
 from lobarena.data.schema import ASK, BID
-from lobarena.sim.auction import uncross
-from lobarena.sim.book import amend, cancel, new_book, new_tape, rest
+from lobarena.sim.book import amend, cancel, new_book, rest, tape_of, uncross
 from lobarena.sim.types import CROWD, NONE
 
 pytestmark = pytest.mark.kernels
@@ -34,8 +33,8 @@ def called(orders: Orders) -> tuple[np.ndarray, list[int]]:
 
 def auction(book: np.ndarray, reference: int = 100) -> tuple[np.ndarray, int]:
     """(fills, price index)."""
-    tape = new_tape(book)
-    n_fills, price = uncross(book, tape, reference)
+    tape = tape_of(book)
+    n_fills, price = uncross(book, reference)
     return tape[:n_fills].copy(), int(price)
 
 
