@@ -120,8 +120,7 @@ def _rows(
     terms: Terms,
 ) -> dict[str, Any]:
     tables: dict[str, list[Any]] = {"episodes": [], "fills": [], "decisions": [], "curve": []}
-    marks = np.zeros(len(market.marks), metrics.MARK)
-    marks["time"], marks["mid2"] = market.marks["time"], market.marks["mid2"]
+    marks = _marks(market)
     labels = ["crowd", *(entry.label for entry in entries)]
     for number, entry in enumerate(entries):
         seat, mind = number + 1, minds[number]
@@ -129,15 +128,7 @@ def _rows(
         fills, table = _fills(market, seat, labels, marks, tick_value)
         curve = market.curve[market.curve["seat"] == seat]
         account = market.venue[0]["seat"][seat]
-        measures = metrics.episode_metrics(
-            fills,
-            curve,
-            marks,
-            tick_value=tick_value,
-            position_limit=terms.seat.position_limit,
-            ordered_lots=int(account["ordered"]),
-            messages=int(account["messages"]),
-        )
+        measures = _measures(market, seat, fills, curve, marks, terms.seat.position_limit)
         key = {"episode": episode.number, "seat": seat}
         measured = np.array(mind.log.measured if mind else [], np.int64)
         charged = np.array(mind.log.latency if mind else [], np.int64)
@@ -180,6 +171,34 @@ def _rows(
         if mind:
             tables["decisions"].append(_decisions(key, mind, charged, measured, outcomes))
     return {"episodes": tables["episodes"]} | {name: _joined(tables[name]) for name in ("fills", "decisions", "curve")}
+
+
+def measure(market: Market, seat: int, position_limit: int) -> dict[str, Any]:
+    """Every metric of one seat's finished episode."""
+    marks = _marks(market)
+    fills, _ = _fills(market, seat, ["crowd", *(str(k) for k in range(1, 99))], marks, market.feed.contract.tick_value)
+    return _measures(market, seat, fills, market.curve[market.curve["seat"] == seat], marks, position_limit)
+
+
+def _marks(market: Market) -> np.ndarray:
+    marks = np.zeros(len(market.marks), metrics.MARK)
+    marks["time"], marks["mid2"] = market.marks["time"], market.marks["mid2"]
+    return marks
+
+
+def _measures(
+    market: Market, seat: int, fills: np.ndarray, curve: np.ndarray, marks: np.ndarray, position_limit: int
+) -> dict[str, Any]:
+    account = market.venue[0]["seat"][seat]
+    return metrics.episode_metrics(
+        fills,
+        curve,
+        marks,
+        tick_value=market.feed.contract.tick_value,
+        position_limit=position_limit,
+        ordered_lots=int(account["ordered"]),
+        messages=int(account["messages"]),
+    )
 
 
 def _fills(
