@@ -42,6 +42,8 @@ class Episode:
     rotation: int
     opens: int  # ns UTC
     closes: int
+    cancel_model: str = "pro rata"
+    impact: str = "decay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,7 @@ def _rows(
                 "segment": episode.segment,
                 "rotation": episode.rotation,
                 "agent": entry.label,
+                "fill_model": f"{episode.cancel_model}/{episode.impact}",
                 "status": "failed" if errors[number] else "ok",
                 "error": errors[number],
                 "opens": episode.opens,
