@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lobarena.data.clock import SECOND, to_date, to_local
 from lobarena.data.contracts import Contract
-from lobarena.data.recording import NOTED, EventRecording, Finding
+from lobarena.data.recording import NOTED, DataError, EventRecording, Finding
 from lobarena.data.schema import CLEAR, EVENT, LEVEL
 from lobarena.data.sessions import trading_days
 
@@ -58,7 +58,10 @@ def level_days(
 
     events : (m,) EVENT of kinds LEVEL, TRADE and CLEAR, sorted by time
     times : (n,) ns UTC of each row of the file; 0 of one that tells none, which goes with the row before it
+    DataError when there is no event.
     """
+    if not len(events):
+        raise DataError(f"{path} holds no level and no trade; fetch it again")
     cuts, days, notes = day_cuts(contract, events["time"], times, notes)
     recordings = []
     for day, start, stop in cuts:
