@@ -1,7 +1,7 @@
 """One episode: seats filled with agents, run on a market, turned into rows of the results tables."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from lobarena.benchmarks import metrics
 from lobarena.benchmarks.thinking import DEADLINE, OUTCOMES, AgentError, Charge, Mind, alarms, cpu_us
 from lobarena.sim.market import Market, Seat
 from lobarena.sim.random import generator
+from lobarena.sim.state import FINISHED, PAUSED
 from lobarena.sim.types import CROWD, LIQUIDATION, REASONS
 
 SECOND = 1_000_000_000  # ns
@@ -55,12 +56,20 @@ class Terms:
     fitted: dict[str, float]
 
 
-def play(market: Market, episode: Episode, entries: Sequence[Entry], terms: Terms, lost: str = "") -> dict[str, Any]:
+def play(
+    market: Market,
+    episode: Episode,
+    entries: Sequence[Entry],
+    terms: Terms,
+    lost: str = "",
+    watch: Callable[[Market], None] | None = None,
+) -> dict[str, Any]:
     """Run one episode: {table: rows} as `ResultWriter.write` takes them.
 
     Agents draw from streams named by what they are, so that no agent's numbers depend on who else plays. An agent
     that fails loses its seat: its orders leave at once, its position is closed at the end. With `lost`, the reason why
-    no agent can play, every seat has failed from the start.
+    no agent can play, every seat has failed from the start. `watch` is called once before the first event, to set the
+    market's pause, and then at each pause.
     """
     place = (episode.contract, episode.day, episode.segment)
     market.start([terms.seat] * len(entries), episode.opens, episode.closes, _seed(terms.seed, *place))
@@ -88,8 +97,14 @@ def play(market: Market, episode: Episode, entries: Sequence[Entry], terms: Term
         except Exception as error:
             minds.append(None)
             errors[number] = f"{type(error).__name__}: {error}"[:500]
+    if watch:
+        watch(market)
     with alarms():
-        while (seat := market.run()) > 0:
+        while (seat := market.run()) != FINISHED:
+            if seat == PAUSED:
+                assert watch is not None
+                watch(market)
+                continue
             mind = minds[seat - 1]
             if mind is None:
                 market.expel(seat)
@@ -120,8 +135,7 @@ def _rows(
     terms: Terms,
 ) -> dict[str, Any]:
     tables: dict[str, list[Any]] = {"episodes": [], "fills": [], "decisions": [], "curve": []}
-    marks = np.zeros(len(market.marks), metrics.MARK)
-    marks["time"], marks["mid2"] = market.marks["time"], market.marks["mid2"]
+    marks = _marks(market)
     labels = ["crowd", *(entry.label for entry in entries)]
     for number, entry in enumerate(entries):
         seat, mind = number + 1, minds[number]
@@ -129,15 +143,7 @@ def _rows(
         fills, table = _fills(market, seat, labels, marks, tick_value)
         curve = market.curve[market.curve["seat"] == seat]
         account = market.venue[0]["seat"][seat]
-        measures = metrics.episode_metrics(
-            fills,
-            curve,
-            marks,
-            tick_value=tick_value,
-            position_limit=terms.seat.position_limit,
-            ordered_lots=int(account["ordered"]),
-            messages=int(account["messages"]),
-        )
+        measures = _measures(market, seat, fills, curve, marks, terms.seat.position_limit)
         key = {"episode": episode.number, "seat": seat}
         measured = np.array(mind.log.measured if mind else [], np.int64)
         charged = np.array(mind.log.latency if mind else [], np.int64)
@@ -180,6 +186,34 @@ def _rows(
         if mind:
             tables["decisions"].append(_decisions(key, mind, charged, measured, outcomes))
     return {"episodes": tables["episodes"]} | {name: _joined(tables[name]) for name in ("fills", "decisions", "curve")}
+
+
+def measure(market: Market, seat: int, position_limit: int) -> dict[str, Any]:
+    """Every metric of one seat's finished episode."""
+    marks = _marks(market)
+    fills, _ = _fills(market, seat, ["crowd", *(str(k) for k in range(1, 99))], marks, market.feed.contract.tick_value)
+    return _measures(market, seat, fills, market.curve[market.curve["seat"] == seat], marks, position_limit)
+
+
+def _marks(market: Market) -> np.ndarray:
+    marks = np.zeros(len(market.marks), metrics.MARK)
+    marks["time"], marks["mid2"] = market.marks["time"], market.marks["mid2"]
+    return marks
+
+
+def _measures(
+    market: Market, seat: int, fills: np.ndarray, curve: np.ndarray, marks: np.ndarray, position_limit: int
+) -> dict[str, Any]:
+    account = market.venue[0]["seat"][seat]
+    return metrics.episode_metrics(
+        fills,
+        curve,
+        marks,
+        tick_value=market.feed.contract.tick_value,
+        position_limit=position_limit,
+        ordered_lots=int(account["ordered"]),
+        messages=int(account["messages"]),
+    )
 
 
 def _fills(

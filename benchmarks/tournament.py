@@ -133,7 +133,22 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _play(job: _Job, lost: str = "") -> dict[str, Any]:
+def unit_of(config: Config, episode: int) -> tuple[Unit, float]:
+    """The episode of that number in the programme of a config, and the tick of its contract; ConfigError if none."""
+    for unit in units(config, fields(config, data_root(config))):
+        if unit.episode.number == episode:
+            return unit, read_day(unit.day).contract.tick_size
+    raise ConfigError(f"the settings have no episode {episode} on the data that is here now")
+
+
+def replay(config: Config, unit: Unit, watch: Callable[[Market], None]) -> None:
+    """Play one episode once more, watched; what `watch` raises ends it."""
+    programme = [one for one in fields(config, data_root(config)) if one.symbol == unit.day.symbol]
+    charges = _thinking(config, unit, _recorded(config))
+    _play(_Job(config, unit, _fit(programme)[unit.day.symbol], charges), watch=watch)
+
+
+def _play(job: _Job, lost: str = "", watch: Callable[[Market], None] | None = None) -> dict[str, Any]:
     """The rows of one episode; `lost` says why nobody can play it, which fails all its seats."""
     config, unit = job.config, job.unit
     table = entries(config)
@@ -150,7 +165,7 @@ def _play(job: _Job, lost: str = "") -> dict[str, Any]:
         capital=config.capital,
     )
     terms = Terms(config.seed, seat, config.order_size, config.deadline_ms / 1e3, config.deadlines, job.fitted)
-    return play(_market(unit.day, config), unit.episode, seated, terms, lost)
+    return play(_market(unit.day, config), unit.episode, seated, terms, lost, watch)
 
 
 def _warm(job: _Job) -> None:

@@ -179,8 +179,12 @@ def contract_from(values: Mapping[str, Any], where: str = "contract") -> Contrac
         known["counted_twice_before"] = _day(known.get("counted_twice_before"))
         return Contract(**known)
     except InvalidOperation as error:
-        told = f"tick is {values.get('tick')!r}, multiplier is {values.get('multiplier')!r}"
-        raise ValueError(f'{where}: {told}; give numbers, such as tick = "0.2" and multiplier = 300') from error
+        tick, multiplier = values.get("tick"), values.get("multiplier")
+        if isinstance(multiplier, str) and not _is_number(multiplier):
+            fix = f'multiplier is {multiplier!r}; give a number, such as 300 or "0.001"'
+        else:
+            fix = f'tick is {tick!r}; give the smallest price step, such as "0.2"'
+        raise ValueError(f"{where}: {fix}") from error
     except (ValueError, TypeError) as error:
         raise ValueError(f"{where}: {error}") from error
 
@@ -262,6 +266,14 @@ def _day(value: Any) -> Any:
 def _plain_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     said = [(key, value) for key, value in pairs if value is not None]
     return {key: str(value) if isinstance(value, Decimal | date) else value for key, value in said}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        Decimal(text)
+    except InvalidOperation:
+        return False
+    return True
 
 
 def _check_number(name: str, value: Any, low: float, high: float) -> None:

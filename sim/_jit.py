@@ -22,7 +22,7 @@ def cache_folder() -> pathlib.Path:
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "lobarena"
     )
     here = pathlib.Path(__file__).parent
-    folders = ("sim/*.py", "agents/*.py", "data/*.py", "benchmarks/stream.py")
+    folders = ("sim/*.py", "agents/*.py", "data/*.py", "benchmarks/*stream.py", "benchmarks/fuzz_engine.py")
     sources = [path for pattern in folders for path in sorted(here.parent.glob(pattern))]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     checked = "-checked" if os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0") else ""
@@ -32,23 +32,27 @@ def cache_folder() -> pathlib.Path:
 config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]  # numba sets its settings at run time
 
 
+_compile: Any = njit  # its type stub does not know _nrt
+_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy"}  # division follows numpy: no exception in a kernel
+
+
 def kernel(function: Kernel) -> Kernel:
-    """Compile lazily, cached on disk; division follows numpy (no exception inside a kernel).
+    """Compile lazily, cached on disk.
 
     No references are counted: a kernel borrows its arrays and makes none, and counting them at each call, atomically,
-    halved the speed of replay. numba refuses to compile one that makes an array; that is for `maker`.
+    took half of the time of a replay. numba refuses to compile one that makes an array; that is for `maker`.
     """
-    compiled: Kernel = njit(cache=True, error_model="numpy", _nrt=False)(function)
+    compiled: Kernel = _compile(**_OPTIONS, _nrt=False)(function)
     return compiled
 
 
 def maker(function: Kernel) -> Kernel:
     """A kernel that may make arrays of its own."""
-    compiled: Kernel = njit(cache=True, error_model="numpy", _nrt=True)(function)
+    compiled: Kernel = _compile(**_OPTIONS, _nrt=True)(function)
     return compiled
 
 
 def inline(function: Kernel) -> Kernel:
     """A helper that is pasted into its caller, where a call would cost as much as what it does."""
-    compiled: Kernel = njit(cache=True, error_model="numpy", forceinline=True, _nrt=False)(function)
+    compiled: Kernel = _compile(**_OPTIONS, _nrt=False, forceinline=True)(function)
     return compiled

@@ -4,6 +4,8 @@ Prices of a thin contract can lie thousands of ticks apart; a scan over levels w
 on it. Bids have the first half of the words, asks the second; searches never leave their own half.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import types
 from numba.core import cgutils
@@ -18,12 +20,12 @@ _ZERO = np.uint64(0)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-def lowest(word):
+def lowest(word: Any) -> Any:
     """Position of the lowest set bit of a word that is not 0; compiled, one machine instruction."""
     return (int(word) & -int(word)).bit_length() - 1
 
 
-def highest(word):
+def highest(word: Any) -> Any:
     """Position of the highest set bit of a word that is not 0; compiled, one machine instruction."""
     return int(word).bit_length() - 1
 
@@ -46,12 +48,12 @@ def _leading_zeros(_, word):
 
 @overload(lowest)
 def _lowest(word):
-    return lambda word: _trailing_zeros(word)
+    return lambda word: _trailing_zeros(word)  # type: ignore[call-arg]
 
 
 @overload(highest)
 def _highest(word):
-    return lambda word: 63 - _leading_zeros(word)
+    return lambda word: 63 - _leading_zeros(word)  # type: ignore[call-arg]
 
 
 @inline

@@ -61,7 +61,7 @@ def run(books, venues, events, snapshots, ids):
             row += 1
             venue["event"] = row
             if event["kind"] == MARK:
-                _publish(book, venue, snapshots[max(ref, 0)], event["u"], ref != NONE and not numbered)
+                _publish(book, venue, snapshots[max(ref, 0)], event["u"], ref != NONE)
                 until = np.int64(until if venue["image"] == 0 else _BEFORE)
             elif numbered and ref != NONE:
                 ids[ref] = apply(book, venue, event, ids[ref])

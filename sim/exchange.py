@@ -129,7 +129,7 @@ def record(book, venue, fills, price, reason, work):
     work : the taker's row of working orders, when the taker is a seat
     """
     tape = book["tape"]
-    lots = np.int64(0)
+    lots, seated = np.int64(0), False
     for row in range(fills):
         fill = tape[row]
         size, at, side = np.int64(fill["size"]), np.int64(fill["price"]), np.int64(fill["side"])
@@ -140,6 +140,7 @@ def record(book, venue, fills, price, reason, work):
         maker, taker = np.int64(fill["maker_owner"]), np.int64(fill["taker_owner"])
         if maker == CROWD and taker == CROWD:
             continue
+        seated = True
         fill["mid2"] = venue["mid2"]
         why = reason
         if maker != CROWD and reason in (TOOK, QUEUE_REACHED):
@@ -177,7 +178,7 @@ def record(book, venue, fills, price, reason, work):
         venue["fee"][n, 0], venue["fee"][n, 1] = fees[0], fees[1]
         venue["after"][n, 0], venue["after"][n, 1] = venue["seat"][maker]["position"], venue["seat"][taker]["position"]
         venue["fills"] = n + 1
-    for row in range(fills):  # only now: an order may have had several of these fills
+    for row in range(fills if seated else 0):  # only now: an order may have had several of these fills
         _forget(book, venue, tape[row]["maker_owner"], tape[row]["maker"])
         _forget(book, venue, tape[row]["taker_owner"], tape[row]["taker"])
     return lots

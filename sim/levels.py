@@ -69,13 +69,13 @@ def set_level(book, venue, side, index, size, u):
     more = want - (queue["size"] - queue["seats"])
     if more == 0:
         return
-    slot = queue["head"]
-    if want > 0 and slot != NONE and slot == queue["tail"] and queue["seats"] == 0:
-        # nearly always: one crowd order stands alone and stays; going the long way took twice the time
-        best = book["best"]
-        if more < 0 or ((index < best[ASK]) if side == BID else (index > best[BID])):
-            book["orders"][slot]["qty"] = want
-            queue["size"] = want
+    # nearly always the crowd's last order grows, or its only one shrinks; the long way took twice the time
+    orders, best, last = book["orders"], book["best"], queue["tail"]
+    if last != NONE and orders[last]["owner"] == CROWD:
+        free = index < best[ASK] if side == BID else index > best[BID]
+        if (more > 0 and free and venue["numbered"] == 0) or (more < 0 and want > 0 and last == queue["head"]):
+            orders[last]["qty"] += more
+            queue["size"] += more
             return
     if more > 0:
         raise_level(book, venue, side, index, more)
@@ -97,10 +97,10 @@ def trade_at(book, venue, side, index, size):
     if venue["seats"] > 0:
         venue["owed"][at]["shown"] = max(0, venue["owed"][at]["shown"] - size)
     queue = book["level"][at]
-    slot = queue["head"]
-    if book["best"][maker] == index and slot == queue["tail"] and queue["seats"] == 0 and size < queue["size"]:
-        # as often as not: one crowd order stands alone at the touch and stays
-        book["orders"][slot]["qty"] -= size
+    first = queue["head"]
+    if book["best"][maker] == index and book["orders"][first]["owner"] == CROWD and size < book["orders"][first]["qty"]:
+        # as often as not: the crowd stands first at the touch and has more
+        book["orders"][first]["qty"] -= size
         queue["size"] -= size
         trade = index + book["base"]
         venue["volume"] += size

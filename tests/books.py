@@ -3,7 +3,7 @@
 import numpy as np
 
 from lobarena.data.schema import ASK, BID
-from lobarena.sim.book import new_book, new_tape, submit
+from lobarena.sim.book import new_book, submit, tape_of
 from lobarena.sim.types import ACCEPTED, CROWD, DAY, IOC, NONE, STP_OFF
 
 WIDE = (8_192, 64)  # levels, slots: two words of `top` a side, and a book that is soon full
@@ -34,8 +34,8 @@ def send(
     book: np.ndarray, owner: int, side: int, tick: int, qty: int, kind: int = DAY, stp: int = STP_OFF
 ) -> tuple[np.ndarray, int, int]:
     """(fills, id or NONE, code) of an order whose price is given in ticks."""
-    tape = new_tape(book)
-    n_fills, order_id, code = submit(book, tape, owner, side, tick - int(book[0]["base"]), qty, kind, stp)
+    tape = tape_of(book)
+    n_fills, order_id, code = submit(book, owner, side, tick - int(book[0]["base"]), qty, kind, stp)
     return tape[:n_fills].copy(), int(order_id), int(code)
 
 

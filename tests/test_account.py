@@ -29,7 +29,7 @@ def venue_of(fees: Sequence[float], by_turnover: int = 0, held: int = 0) -> np.n
 
 
 def fees_of(venue: np.ndarray, fills: Sequence[tuple[int, int]]) -> list[float]:
-    return [float(settle(venue, 1, lots, price)) for lots, price in fills]
+    return [float(settle(venue[0], 1, lots, price)) for lots, price in fills]
 
 
 def test_opening_and_closing_today_by_the_lot() -> None:
@@ -73,14 +73,14 @@ def test_a_free_close_today_costs_nothing() -> None:
 
 def test_equity_marks_the_position_at_half_ticks() -> None:
     venue = venue_of(BY_LOT)
-    settle(venue, 1, 3, 1_000)
+    settle(venue[0], 1, 3, 1_000)
     # 1,000 + 3 x (1,000.5 - 1,000) x 10 - 3
-    assert equity(venue, 1) == 1_012.0
+    assert equity(venue[0], 1) == 1_012.0
 
 
 def test_margin_is_a_fraction_of_notional_either_way() -> None:
     venue = venue_of(BY_LOT)
-    assert margin_of(venue, 3) == margin_of(venue, -3) == pytest.approx(3 * 1_000.5 * 10 * 0.1)
+    assert margin_of(venue[0], 3) == margin_of(venue[0], -3) == pytest.approx(3 * 1_000.5 * 10 * 0.1)
 
 
 def test_a_round_trip_through_the_market_costs_spread_and_fees() -> None:

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from naive import NaiveBook
 
 from lobarena.data.schema import ASK, BID
-from lobarena.sim.auction import uncross
-from lobarena.sim.book import amend, cancel, new_book, new_tape, rest
+from lobarena.sim.book import amend, cancel, new_book, rest, tape_of, uncross
 from lobarena.sim.types import CROWD, NONE
 
 pytestmark = pytest.mark.kernels
@@ -34,8 +33,8 @@ def called(orders: Orders) -> tuple[np.ndarray, list[int]]:
 
 def auction(book: np.ndarray, reference: int = 100) -> tuple[np.ndarray, int]:
     """(fills, price index)."""
-    tape = new_tape(book)
-    n_fills, price = uncross(book, tape, reference)
+    tape = tape_of(book)
+    n_fills, price = uncross(book, reference)
     return tape[:n_fills].copy(), int(price)
 
 
@@ -170,6 +169,14 @@ def test_a_second_auction_finds_nothing_left():
     before = book.tobytes()
     assert auction(book)[1] == NONE
     assert book.tobytes() == before
+
+
+def test_of_two_orders_of_one_instant_the_sellers_is_the_later_whichever_slot_it_got():
+    book = new_book(WIDE)
+    cancel(book, rest(book, *bid(100, 5)))  # the next order gets a slot that was used before
+    ids = [int(rest(book, *order)) for order in (bid(100, 5), ask(100, 5))]
+    fills, _ = auction(book)
+    assert (fills["maker"].tolist(), fills["taker"].tolist(), fills["side"].tolist()) == ([ids[0]], [ids[1]], [ASK])
 
 
 def test_the_fills_name_the_owners_of_their_orders():

@@ -4,7 +4,7 @@ import pytest
 from books import WIDE, best, book_of, check, depth, levels_of, market, queues, send, trades
 
 from lobarena.data.schema import ASK, BID
-from lobarena.sim.book import ahead, new_book, new_tape, rest, submit
+from lobarena.sim.book import ahead, new_book, rest, submit, tape_of
 from lobarena.sim.types import (
     ACCEPTED,
     CANNOT_FILL,
@@ -41,7 +41,7 @@ def test_a_new_book_has_the_usual_size_unless_told():
     book = new_book()
     assert (levels_of(book), len(book[0]["orders"])) == SMALL
     assert book.shape == (1,)
-    assert new_tape(book).dtype == FILL
+    assert tape_of(book).dtype == FILL
     check(book)
 
 
@@ -312,7 +312,7 @@ def test_a_sell_is_a_buy_in_the_mirror(kind, stp, depth_reached):
 
 
 def test_submit_answers_with_three_whole_numbers():
-    book, tape = new_book(WIDE), new_tape(new_book(WIDE))
-    answer = submit(book, tape, SEAT, BID, 99, 5, 0, STP_OFF)
+    book = new_book(WIDE)
+    answer = submit(book, SEAT, BID, 99, 5, 0, STP_OFF)
     assert len(answer) == 3
     assert (answer[0], answer[2]) == (0, ACCEPTED)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from naive import Fill, NaiveAccounts, NaiveBook
 
 from lobarena.data.schema import ASK, BID
-from lobarena.sim.book import ahead, amend, cancel, new_book, new_tape, submit
+from lobarena.sim.book import ahead, amend, cancel, new_book, submit, tape_of
 from lobarena.sim.types import (
     ACCEPTED,
     BAD_SIZE,
@@ -56,7 +56,7 @@ class Twins:
 
     def __init__(self) -> None:
         self.book = new_book(WIDE, BASE)
-        self.tape = new_tape(self.book)
+        self.tape = tape_of(self.book)
         self.naive = NaiveBook(LEVELS, SLOTS, BASE)
         self.naive_id = {NONE: NONE}  # engine's id -> slow book's id; every id that ever was
         self.ids: list[int] = []  # engine's ids, oldest first
@@ -70,7 +70,7 @@ class Twins:
 
     def submit(self, owner: int, side: int, price: int, qty: int, kind: int, stp: int) -> None:
         expected, naive_id, expected_code = self.naive.submit(owner, side, price, qty, kind, stp)
-        n_fills, order_id, code = submit(self.book, self.tape, owner, side, price, qty, kind, stp)
+        n_fills, order_id, code = submit(self.book, owner, side, price, qty, kind, stp)
         assert code == expected_code
         assert (order_id == NONE) == (naive_id == NONE)
         if order_id != NONE:
@@ -85,7 +85,7 @@ class Twins:
     def market(self, owner: int, side: int, qty: int, stp: int) -> None:
         expected, _, expected_code = self.naive.market(owner, side, qty, stp)
         worst = LEVELS - 1 if side == BID else 0
-        n_fills, order_id, code = submit(self.book, self.tape, owner, side, worst, qty, IOC, stp)
+        n_fills, order_id, code = submit(self.book, owner, side, worst, qty, IOC, stp)
         assert (order_id, code) == (NONE, expected_code)
         assert self.read(n_fills) == expected
         self.fills += expected
@@ -292,10 +292,9 @@ def test_cash_and_positions_of_everyone_sum_to_zero(long_run):
 def test_the_same_stream_gives_the_same_book_to_the_byte():
     def run() -> bytes:
         book = new_book(WIDE, BASE)
-        tape = new_tape(book)
         for action in flow(seed=7, steps=600):
             if action[0] == "submit":
-                submit(book, tape, *action[1:])
-        return book.tobytes() + tape.tobytes()
+                submit(book, *action[1:])
+        return book.tobytes()
 
     assert run() == run()

@@ -173,7 +173,7 @@ def test_order_types_that_quotes_do_not_use_are_refused_at_the_venue(
     market = market_of(*LOOKS)
     begin(market, [seat()], 450)
     market.run()
-    enter(market.book, market.venue, market.tape, 1, 0, BID, price, size, kind)
+    enter(market.book[0], market.venue[0], 1, 0, BID, price, size, kind)
     market.decide(1, keep=True)
     finish(market, [once()])
     assert refused(market, 1) == {code: 1}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lobarena.data.schema import ASK, BID, LEVELS, SNAPSHOT
-from lobarena.sim.book import new_book, new_tape
+from lobarena.sim.book import new_book, tape_of
 from lobarena.sim.flow import FLOW, PATH, PERIOD_S, open_auction, trade
 from lobarena.sim.profiles import PROFILES
 
@@ -20,7 +20,7 @@ class Crowd:
 
     def __init__(self, code: str = "RB", rows: int = 40, reference: float = MIDDLE + 0.5) -> None:
         self.book = new_book((2_048, 4_096), 1_000)
-        self.tape = new_tape(self.book)
+        self.tape = tape_of(self.book)
         self.flow = np.zeros(1, FLOW)
         self.flow["regimes"], self.flow["left"] = PROFILES[code].rows(), PERIOD_S
         self.flow["lower"], self.flow["upper"] = LOWER, UPPER
@@ -31,7 +31,7 @@ class Crowd:
         self.rng = np.random.default_rng(4)
 
     def open(self, orders: list[tuple[int, int, int]]) -> None:
-        open_auction(self.book, self.tape, self.flow, np.array(orders, np.int64), 10**12, self.shots[:1])
+        open_auction(self.book, self.flow, np.array(orders, np.int64), 10**12, self.shots[:1])
 
     def draws(self, count: int) -> np.ndarray:
         drawn = self.rng.standard_exponential((count, 5))
@@ -39,7 +39,7 @@ class Crowd:
         return drawn
 
     def trade(self, draws: np.ndarray) -> None:
-        trade(self.book, self.tape, self.flow, self.path, draws, self.shots[1:])
+        trade(self.book, self.flow, self.path, draws, self.shots[1:])
 
 
 def test_the_opening_auction_trades_at_one_price_and_is_published():

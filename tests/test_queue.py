@@ -31,9 +31,9 @@ def queue_of(*lots: int, seat_after: int = 2) -> tuple[np.ndarray, int]:
 def thinned(lots: int, u: float, model: int, power: int = 2) -> tuple[list[int], int]:
     """(queue after a cancel, seat's lots ahead) of 4 and 6 crowd lots, the seat's 5, and 10 crowd lots."""
     book, number = queue_of(4, 6, 10)
-    assert thin(book, BID, 100, lots, np.float32(u), model, power) == min(lots, 20)
+    assert thin(book[0], BID, 100, lots, np.float32(u), model, power) == min(lots, 20)
     check(book)
-    assert crowd_lots(book, BID, 100) == 20 - min(lots, 20)
+    assert crowd_lots(book[0], BID, 100) == 20 - min(lots, 20)
     return depth(book, BID)[100], int(ahead(book, number))
 
 
@@ -97,7 +97,7 @@ def test_models_are_ordered_from_pessimistic_to_optimistic() -> None:
 
 def test_a_level_without_crowd_lots_is_left_alone() -> None:
     book, _ = book_of(asks={105: [7]}, owner=SEAT)
-    assert thin(book, ASK, 105, 3, np.float32(0.5), PRO_RATA, 2) == 0
+    assert thin(book[0], ASK, 105, 3, np.float32(0.5), PRO_RATA, 2) == 0
     assert depth(book, ASK) == {105: [7]}
 
 
