@@ -56,8 +56,6 @@ def read(path: Path, contract: Contract | None, day: date | None, limit: int) ->
     made = chain(found, ticks, lots)
     notes += trade_notes + _chain_notes(found, made)
     events = np.concatenate([trades, made.events])
-    if not len(events):
-        raise DataError(f"{path} holds no level and no trade; fetch it again")
     events = events[np.argsort(events["time"], kind="stable")]
     return level_days(path, spec, events, found.lines["exchange"] * MILLI, notes)
 

@@ -99,6 +99,8 @@ def read_lines(path: Path, limit: int) -> Lines:
         try:
             stamp, _, text = line.partition(b" ")
             local = int(stamp) * 1_000 if len(stamp) == 16 else int(stamp)
+            if not 0 < local < 1 << 63:
+                raise ValueError("no time in ns")
             message = _JSON.decode(text.decode())
             found.lines.add(_take(found, path, row, message), local)
         except DataError:

@@ -10,11 +10,13 @@ import numpy.typing as npt
 
 from lobarena.data.clock import SECOND, to_date, to_local
 from lobarena.data.contracts import Contract
-from lobarena.data.recording import NOTED, EventRecording, Finding
+from lobarena.data.recording import NOTED, DataError, EventRecording, Finding
 from lobarena.data.schema import CLEAR, EVENT, LEVEL
 from lobarena.data.sessions import trading_days
 
-EDGE = 60 * SECOND  # a day at the edge of a file that holds less than this is left out: recorders turn files by clock
+EDGE = (
+    60 * SECOND
+)  # a day of which a file holds less, right across midnight, is left out: recorders turn by their clock
 
 Ints = npt.NDArray[np.int64]
 Events = npt.NDArray[Any]  # (m,) EVENT
@@ -56,7 +58,10 @@ def level_days(
 
     events : (m,) EVENT of kinds LEVEL, TRADE and CLEAR, sorted by time
     times : (n,) ns UTC of each row of the file; 0 of one that tells none, which goes with the row before it
+    DataError when there is no event.
     """
+    if not len(events):
+        raise DataError(f"{path} holds no level and no trade; fetch it again")
     cuts, days, notes = day_cuts(contract, events["time"], times, notes)
     recordings = []
     for day, start, stop in cuts:
@@ -91,18 +96,18 @@ def day_cuts(
 ) -> tuple[list[tuple[int, int, int]], Ints, list[Note]]:
     """(day, first event, event behind the last) of each trading day, day of each row, and the notes with what is cut.
 
-    events : (m,) i8 ns UTC, sorted; times : as above. A day at the edge of the file that holds less than EDGE is left
-    out where another holds more.
+    events : (m,) i8 ns UTC, sorted; times : as above. A day at the edge of the file that holds less than EDGE, close to
+    its neighbour, is left out where another holds more.
     """
     day_of_event = trading_days(contract, to_local(events, contract.timezone))
     starts = np.flatnonzero(np.diff(day_of_event, prepend=day_of_event[0] - 1))
     stops = np.append(starts[1:], len(events))
     cuts = [(int(day_of_event[a]), int(a), int(b)) for a, b in zip(starts, stops, strict=True)]
-    spans = [int(events[stop - 1] - events[start]) for _, start, stop in cuts]
     kept = list(cuts)
-    if len(cuts) > 1 and max(spans) >= EDGE:
-        for edge in (0, -1):
-            if spans[edge] < EDGE:
+    if len(cuts) > 1:
+        spans = [int(events[stop - 1] - events[start]) for _, start, stop in cuts]
+        for edge, (_, inside, _) in ((0, cuts[1]), (-1, cuts[-1])):  # and the first event behind the nearest boundary
+            if spans[edge] < EDGE <= max(spans) and events[inside] - events[inside - 1] < EDGE:
                 kept.remove(cuts[edge])
     known = np.maximum.accumulate(np.where(times > 0, np.arange(len(times)), -1))
     known[known < 0] = int(np.argmax(times > 0))

@@ -67,8 +67,6 @@ def read(path: Path, contract: Contract | None, day: date | None, limit: int) ->
         notes.append(Note("out of time order", row[back], f"up to {step:,} ns; sorted by exch_ts", REPAIRED))
         rows = rows.take(np.argsort(rows.time, kind="stable"))
     rows = rows.take(~np.isin(rows.kind, _PRICED) | ((rows.price > 0) & (rows.size >= 0)))
-    if not len(rows.row):
-        raise DataError(f"{path} has no event for the exchange (EXCH_EVENT) that can be used; convert it again")
     times = np.where((records["exch_ts"] > _FIRST) & (records["exch_ts"] < _LAST), records["exch_ts"], 0)
     if np.isin(rows.kind, _ORDERS).any():
         recordings = order_days(path, spec, rows, times, notes)
@@ -104,9 +102,9 @@ def _kept(path: Path, records: npt.NDArray[Any], notes: list[Note]) -> tuple[Int
     ]
     kept = used & ~sideless
     bad = kept & ((records["exch_ts"] < _FIRST) | (records["exch_ts"] > _LAST))
-    for column, low in (("px", 0), ("qty", 0)):
+    for column in ("px", "qty"):
         with np.errstate(invalid="ignore"):
-            right = (records[column] >= low) & (records[column] < _HIGH)
+            right = (records[column] >= 0) & (records[column] < _HIGH)
         odd = kept & np.isin(kind, _PRICED) & ~right
         if odd.any():
             at = int(np.argmax(odd))
@@ -118,6 +116,8 @@ def _kept(path: Path, records: npt.NDArray[Any], notes: list[Note]) -> tuple[Int
         raise DataError(
             f"{path}, row {at + 1}: exch_ts {records['exch_ts'][at]} is no time in ns since 1970; convert it to ns"
         )
+    if not kept.any():
+        raise DataError(f"{path} has no event for the exchange (EXCH_EVENT) that can be used; convert it again")
     row = np.flatnonzero(kept) + 1
     return row, kind[kept], side[kept]
 

@@ -38,6 +38,8 @@ def order_days(path: Path, contract: Contract, rows: Rows, times: Ints, notes: S
         replay.go(start, stop)
         parts.append((day, replay.events(), replay.numbers))
         done = stop
+    if not any(len(events) for _, events, _ in parts):
+        raise DataError(f"{path} holds no order; convert it again")
     if len(replay.unknown) > max(1, STRAY * len(rows.row)):
         raise DataError(
             f"{path}, row {replay.unknown[0]}: {len(replay.unknown):,} rows speak of orders that are not in the book; "
