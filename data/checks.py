@@ -24,6 +24,7 @@ _INT32 = np.iinfo(np.int32).max
 _GONE = {
     "blank line": "lines without any cell; removed",
     "subscription stub": "shown at each reconnection, without quotes; removed",
+    "virtual auction": "price and size at which a call auction would match by now, no book of orders; removed",
 }
 
 

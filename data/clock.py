@@ -53,10 +53,10 @@ def clock_of(chars: Chars, start: int = 0) -> Times:
 
 
 def date_of(chars: Chars) -> Times:
-    """ "YYYY-MM-DD" or "YYYY/MM/DD" at the front -> (n,) days since the epoch."""
+    """ "YYYY-MM-DD", "YYYY/MM/DD" or "YYYY.MM.DD" at the front -> (n,) days since the epoch."""
     year, month, day = _digits(chars, 0, 4), _digits(chars, 5, 7), _digits(chars, 8, 10)
     mark = chars[:, 4]
-    good = ((mark == ord("-")) | (mark == ord("/"))) & (chars[:, 7] == mark) & (year >= 0) & (month >= 0) & (day >= 0)
+    good = np.isin(mark, [ord(c) for c in "-/."]) & (chars[:, 7] == mark) & (year >= 0) & (month >= 0) & (day >= 0)
     return days_of(np.where(good, (year * 100 + month) * 100 + day, UNREADABLE))
 
 

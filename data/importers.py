@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lobarena.data import bestquote, binance, hftbacktest, starquant, tqsdk, vnpy, wondertrader
+from lobarena.data import bestquote, binance, hftbacktest, sse_snapshots, starquant, tqsdk, vnpy, wondertrader
 from lobarena.data.checks import check
 from lobarena.data.clock import UNREADABLE, to_date, to_days
 from lobarena.data.columns import ColumnMap, contract_of, load_columns, read_columns
@@ -16,7 +16,7 @@ from lobarena.data.raw import Raw, Times, take
 from lobarena.data.recording import NOTED, DataError, EventRecording, Recording
 from lobarena.data.source import LIMIT, Source, open_source, peek
 
-Reader = Callable[[Source, Contract | None, date | None], Raw]
+Reader = Callable[[Source, Contract | None, date | None], Raw | list[Raw]]  # a list: one a contract
 
 Events = Callable[[Path, Contract | None, date | None, int], list[EventRecording]]
 
@@ -32,6 +32,7 @@ LAYOUTS: dict[str, tuple[ColumnMap, tuple[str, ...], Reader]] = {  # map, furthe
     "best quote": (bestquote.COLUMNS, (), bestquote.read),
     "vn.py": (vnpy.COLUMNS, (), vnpy.read),
     "TqSdk": (tqsdk.COLUMNS, (), tqsdk.read),
+    "Shanghai snapshots": (sse_snapshots.COLUMNS, sse_snapshots.MORE, sse_snapshots.read),
 }
 
 
@@ -41,17 +42,21 @@ def read(
     contract: Contract | None = None,
     columns: ColumnMap | str | Path | None = None,
     day: date | None = None,
+    symbol: str | None = None,
     split: bool = False,
     strict: bool = False,
     limit: int = LIMIT,
 ) -> list[Recording | EventRecording]:
-    """The recordings of a file, one a trading day: a .csv, .csv.gz or .zip of snapshots, or one of FORMATS.
+    """The recordings of a file, one a contract and day: a .csv, .csv.gz or .zip of snapshots, or one of FORMATS.
 
     `contract` for a product that is not in the table; `columns` (or the path of its TOML file) for another layout;
-    `day`, the trading day, for a file that does not say it. A file of several days is refused unless `split`.
+    `day`, the trading day, for a file that does not say it; `symbol`, which contract, for a file of snapshots of
+    several. A file of several days, or of several contracts none of which is named, is refused unless `split`.
     `strict` refuses whatever is not merely noted; `limit` bounds the unpacked bytes. DataError names file and fix.
     """
     if columns is None and (events := _events(Path(path), limit)) is not None:
+        if symbol is not None:
+            raise DataError(f"{path} holds events, of one contract; leave symbol= out")
         recordings = events(Path(path), contract, day, limit)
         _one_day(path, [one.trading_day for one in recordings], day, split)
         if strict:
@@ -59,17 +64,40 @@ def read(
         return list(recordings)
     source = open_source(path, limit)
     if columns is None:
-        raw = _layout(source)(source, contract, day)
+        made = _layout(source)(source, contract, day)
     else:
         chosen = columns if isinstance(columns, ColumnMap) else load_columns(columns)
-        raw = read_columns(source, chosen, contract, day)
-    spec = contract or contract_of(source, raw.symbol)
+        made = read_columns(source, chosen, contract, day)
+    several = isinstance(made, list) and len(made) > 1
+    named = contract.symbol if contract is not None and symbol is None and several else symbol
+    raws = _named(path, made if isinstance(made, list) else [made], named, split)
+    return [one for raw in raws for one in _recordings(path, raw, contract, day, split, strict)]
+
+
+def _recordings(
+    path: str | Path, raw: Raw, contract: Contract | None, day: date | None, split: bool, strict: bool
+) -> list[Recording]:
+    """The recordings of one contract's rows, one a trading day."""
+    spec = contract or raw.contract or contract_of(raw.source, raw.symbol)
     if spec.symbol == spec.code and raw.symbol.upper().startswith(spec.code.upper()):
         spec = replace(spec, symbol=raw.symbol.upper())
     days = _days(raw)
     found = [to_date(value) for value in np.unique(days).tolist()]
     _one_day(path, found, day, split)
     return [check(take(raw, days == to_days(one)), spec, one, strict) for one in found]
+
+
+def _named(path: str | Path, raws: list[Raw], symbol: str | None, split: bool) -> list[Raw]:
+    """The rows of the contract that is named; all, where none is and the file may be split."""
+    there = _some([raw.symbol for raw in raws])
+    if symbol is None:
+        if len(raws) > 1 and not split:
+            raise DataError(f"{path} holds {there}; name one by symbol=, or pass split=True for one recording each")
+        return raws
+    chosen = [raw for raw in raws if raw.symbol.upper() == symbol.upper()]
+    if not chosen:
+        raise DataError(f"{path} holds {there}, not {symbol}; name another by symbol=, or leave it out")
+    return chosen
 
 
 def _events(path: Path, limit: int) -> Events | None:
@@ -122,6 +150,9 @@ def _days(raw: Raw) -> Times:
     days = raw.day.copy()
     gone = np.any(list(raw.gone.values()), axis=0)
     told = ~gone & (days != UNREADABLE) & (raw.time != UNREADABLE)
+    if gone.all():
+        kinds = ", ".join(kind for kind, mask in raw.gone.items() if mask.any())
+        raise DataError(f"{raw.source.path}: no row of {raw.symbol} shows a market ({kinds}); give a longer recording")
     if not told.any():
         raise DataError(f"{raw.source.path}: no row has a time that can be read; check the time column, row 1")
     stray = ~told & ~np.isin(days, days[told])
@@ -131,5 +162,8 @@ def _days(raw: Raw) -> Times:
 
 
 def _list(days: list[date]) -> str:
-    shown = " and ".join(str(day) for day in days[:4]) + (f" and {len(days) - 4} more" if len(days) > 4 else "")
-    return f"the trading day{'s' if len(days) > 1 else ''} {shown}"
+    return f"the trading day{'s' if len(days) > 1 else ''} {_some([str(day) for day in days])}"
+
+
+def _some(names: list[str]) -> str:
+    return " and ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

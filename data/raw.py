@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lobarena.data.contracts import Contract
 from lobarena.data.recording import DataError, Finding
 from lobarena.data.source import Source
 
@@ -49,6 +50,7 @@ class Raw:
     settle: Floats | None = None
     twice: bool | None = None  # volume, turnover and interest counted both sides; None: as the contract says
     notes: tuple[Note, ...] = ()  # of the importer
+    contract: Contract | None = None  # where the importer knows it and the table of products does not
 
     def __len__(self) -> int:
         return len(self.row)

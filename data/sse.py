@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from lobarena.data.sse_sequence import (
 UNDATED = date(1990, 12, 19)  # the exchange's first day; stands for one that neither the caller nor a name tells
 ZONE = "Asia/Shanghai"
 DEPTH = 10  # levels a side of an official snapshot
+Whole = TypeVar("Whole", int, Ints)  # one or (n,)
 
 TRADE = np.dtype(
     [
@@ -125,7 +127,7 @@ class OrderRecording:
 
     def to_events(self) -> EventRecording:
         """What goes in, alone: the day as any record of orders, within the daily limit about yesterday's close."""
-        reach = self.previous * self.contract.daily_limit
+        lower, upper = daily_limits(self.contract, self.previous)
         return EventRecording(
             contract=self.contract,
             symbol=self.symbol,
@@ -133,8 +135,8 @@ class OrderRecording:
             trading_day=self.trading_day,
             events=self.events,
             orders=len(self.numbers),
-            lower=int(self.previous - reach + 0.5),
-            upper=int(self.previous + reach + 0.5),
+            lower=lower,
+            upper=upper,
             source=self.source,
             rows_in=len(self.events),
         )
@@ -161,6 +163,12 @@ def stock(symbol: str) -> Contract:
         )
     except ValueError as error:
         raise DataError(f"SecurityID {symbol!r} is no stock of this feed ({error}); fetch the file again") from error
+
+
+def daily_limits(contract: Contract, previous: Whole) -> tuple[Whole, Whole]:
+    """(lowest, highest) legal price, ticks, by the previous close, ticks: the exchange rounds halves up."""
+    percent = round(contract.daily_limit * 100)
+    return (previous * (100 - percent) + 50) // 100, (previous * (100 + percent) + 50) // 100
 
 
 def read(path: str | Path, *, day: date | None = None, symbol: str | None = None, limit: int = BYTES) -> OrderRecording:

@@ -29,6 +29,7 @@ Day = Annotated[
     datetime | None,
     typer.Option(formats=["%Y%m%d"], metavar="YYYYMMDD", help="Trading day, for files that do not say it."),
 ]
+Symbol = Annotated[str | None, typer.Option(help="Which contract, where a file holds several.")]
 
 _DAYS = {"exchange": "exchange", "contract": "contract", "day": "day"}
 _ROWS = {"rows_in": "rows in", "rows": "kept", "removed": "removed", "quarantined": "quarantined", "file": "file"}
@@ -44,7 +45,10 @@ def import_(
     contract: ContractFile = None,
     columns: ColumnFile = None,
     day: Day = None,
-    split: Annotated[bool, typer.Option("--split/--no-split", help="Files of several days become several.")] = False,
+    symbol: Symbol = None,
+    split: Annotated[
+        bool, typer.Option("--split/--no-split", help="Files of several days or contracts become several.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse what is not merely noted.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a stored day that has other rows.")] = False,
     json: Json = None,
@@ -52,7 +56,7 @@ def import_(
     """Store recordings in a catalogue, one file a trading day; a file that fails leaves the others alone."""
     from lobarena.data.catalogue import write
 
-    read = _reader(contract, columns, day, split=split, strict=strict)
+    read = _reader(contract, columns, day, symbol, split=split, strict=strict)
     rows: list[dict[str, Any]] = []
 
     def store(path: Path) -> None:
@@ -71,13 +75,14 @@ def check(
     contract: ContractFile = None,
     columns: ColumnFile = None,
     day: Day = None,
+    symbol: Symbol = None,
     strict: Annotated[bool, typer.Option("--strict", help="Repaired rows fail the check as well.")] = False,
     json: Json = None,
 ) -> None:
     """Tell what is wrong with recordings and what import does about it; exit code 1 when rows must be kept apart."""
     from lobarena.data.recording import NOTED, QUARANTINED
 
-    read = _reader(contract, columns, day, split=True)
+    read = _reader(contract, columns, day, symbol, split=True)
     days: list[dict[str, Any]] = []
     findings: list[dict[str, Any]] = []
 
@@ -148,7 +153,13 @@ def synth(
 
 
 def _reader(
-    contract: Path | None, columns: Path | None, day: datetime | None, *, split: bool, strict: bool = False
+    contract: Path | None,
+    columns: Path | None,
+    day: datetime | None,
+    symbol: str | None,
+    *,
+    split: bool,
+    strict: bool = False,
 ) -> Callable[[Path], list["Recording | EventRecording"]]:
     """`importers.read` with what the options say."""
     from lobarena.data.contracts import load_contract
@@ -160,7 +171,9 @@ def _reader(
     except ValueError as error:
         raise DataError(str(error)) from error
     trading_day: date | None = day.date() if day else None
-    return lambda path: read(path, contract=spec, columns=columns, day=trading_day, split=split, strict=strict)
+    return lambda path: read(
+        path, contract=spec, columns=columns, day=trading_day, symbol=symbol, split=split, strict=strict
+    )
 
 
 def _about(path: Path, recording: "Recording | EventRecording") -> dict[str, Any]:
@@ -198,7 +211,7 @@ def _each(jobs: Sequence[tuple[str, Callable[[], None]]], doing: str) -> bool:
 
 def _with_options(message: str) -> str:
     """The message with the options that stand for the arguments it names."""
-    named = dict.fromkeys(re.findall(r"\b(contract|columns|day|split|overwrite)=", message))
+    named = dict.fromkeys(re.findall(r"\b(contract|columns|day|symbol|split|overwrite)=", message))
     return message + (f" (here: {', '.join(f'--{name}' for name in named)})" if named else "")
 
 

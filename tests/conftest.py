@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,11 @@ def recordings() -> Path:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     return recordings()
+
+
+def pytest_bdd_apply_tag(tag: str, function: Any) -> bool:
+    """A feature file's tags are its own: they become no marks here."""
+    return True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -32,6 +32,10 @@ TQ += ",last_price,average,highest,lowest,open_interest,volume,amount,dt"
 
 VNPY = "symbol,date,time,lastPrice,lastVolume,bidPrice1,askPrice1,bidVolume1,askVolume1"
 
+_LEVELS = [(side, k) for side in ("Bid", "Offer") for k in range(10)]
+SSE = "SecurityID,DateTime,PreClosePx,LastPx,TotalVolumeTrade,TotalValueTrade,InstrumentStatus"
+SSE += "".join(f",{side}Price{k},{side}OrderQty{k}" for side, k in _LEVELS)
+
 
 def write_rows(path: Path, header: str, rows: tuple[str, ...] | list[str]) -> Path:
     """A CSV of a header and rows, packed when its name ends in .gz."""
@@ -64,3 +68,18 @@ def star_row(
     return (
         f"{local},SHFE F RB 1901,{stamp},3,{last},{size},{1 if stub else 5},{quote},{deep},{oi},0,0,0,0,4519.0,3928.0"
     )
+
+
+def sse_row(
+    clock: str,
+    bids: dict[float, int],
+    asks: dict[float, int],
+    volume: int = 0,
+    value: float = 0.0,
+    last: float = 0.0,
+    status: str = "TRADE",
+) -> str:
+    """One row of the stock 600103 on 2021-12-01, which closed at 2.72 the day before; sides are {price: shares}."""
+    levels = [*bids.items(), *[(0.0, 0)] * (10 - len(bids)), *asks.items(), *[(0.0, 0)] * (10 - len(asks))]
+    told = [600103, f'"2021.12.01T{clock}"', 2.72, last, volume, value, f'"{status}"']
+    return ",".join(str(cell) for cell in (*told, *(cell for level in levels for cell in level)))

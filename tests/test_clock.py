@@ -52,12 +52,12 @@ def test_tenths_of_a_second_stay_tenths() -> None:
     assert clocks("00:00:00.5", "00:00:01.0", "00:00:01.5") == [500 * MS, 1000 * MS, 1500 * MS]
 
 
-@pytest.mark.parametrize("text", ["20210104", "2021-01-04", "2021/01/04"])
+@pytest.mark.parametrize("text", ["20210104", "2021-01-04", "2021/01/04", "2021.01.04"])
 def test_days_are_read_in_three_forms(text: str) -> None:
     assert day_of(characters(pa.array([text]))).tolist() == [18631]
 
 
-@pytest.mark.parametrize("text", ["20210230", "2021-1-4", "2021-01/04", "today", ""])
+@pytest.mark.parametrize("text", ["20210230", "2021-1-4", "2021-01/04", "2021.01-04", "today", ""])
 def test_a_text_that_is_no_day_is_unreadable(text: str) -> None:
     assert day_of(characters(pa.array([text]))).tolist() == [UNREADABLE]
 
