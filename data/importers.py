@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lobarena.data import bestquote, starquant, tqsdk, vnpy, wondertrader
+from lobarena.data import bestquote, databento, lobster, sse, starquant, tqsdk, vnpy, wondertrader
 from lobarena.data.checks import check
 from lobarena.data.clock import UNREADABLE, to_date, to_days
 from lobarena.data.columns import ColumnMap, contract_of, load_columns, read_columns
@@ -20,7 +20,11 @@ Reader = Callable[[Source, Contract | None, date | None], Raw]
 
 Events = Callable[[Path, Contract | None, date | None, int], list[EventRecording]]
 
-FORMATS: dict[str, tuple[Callable[[Path, bytes], bool], Events]] = {}  # name: (is it this one?, reader)
+FORMATS: dict[str, tuple[Callable[[Path, bytes], bool], Events]] = {  # name: (is it this one?, reader)
+    "LOBSTER": (lobster.matches, lobster.read),
+    "Databento DBN": (databento.matches, databento.read),
+    "Shanghai Level-2": (sse.matches, sse.read_events),
+}
 _HEAD = 4_096  # first bytes of a file, unpacked, that tell its format
 
 LAYOUTS: dict[str, tuple[ColumnMap, tuple[str, ...], Reader]] = {  # map, further columns, reader
