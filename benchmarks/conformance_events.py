@@ -3,7 +3,8 @@
 Each row by itself: the book of row i - 1, one order a level, and message i sent to the engine must give the book of
 row i on every level that row i - 1 could show. A level beyond its last one comes into sight without a message, since
 the files leave out what happens there; such rows are counted apart. The whole day: the importer's events, each order
-under its own number, must show the book of every row; the levels that the importer had to set are counted.
+under its own number, must show the book of every row, whichever cancel model says whose lots left; the levels that the
+importer had to set are counted.
 """
 
 from dataclasses import dataclass
@@ -13,16 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from lobarena.data.contracts import Contract
-from lobarena.data.lobster import stock, translate
+from lobarena.data.lobster import Translation, stock, translate
 from lobarena.data.lobster_files import DELETED, DOLLAR, EXECUTED, NEW, PARTIAL, Pair, read_pair, told_by
 from lobarena.data.recording import DataError
 from lobarena.data.schema import ASK, BID, CANCEL, DELETE, LEVEL, LIMIT, REDUCE, TAKE
 from lobarena.data.source import LIMIT as BYTES
 from lobarena.sim.book import amend, cancel, find, new_book, rest, submit, tape_of, thin
-from lobarena.sim.state import FRONT
+from lobarena.sim.state import BACK, FRONT
 from lobarena.sim.types import CROWD, DAY, IOC, LARGE, NONE, SMALL, STP_OFF
 
 UNDATED = date(2012, 6, 21)  # of the public samples; the books do not depend on the day
+MODELS = (BACK, FRONT)  # the two ends: the last lots of a queue leave, or the first
 Levels = list[tuple[int, int]]  # (ticks, shares), best first
 
 
@@ -36,7 +38,7 @@ class Messages:
     equal: int = 0  # of them equal on all levels
     in_sight: int = 0  # equal but for levels that come into sight
     first: str = ""  # the first that differs elsewhere
-    replayed: int = 0  # rows of the whole day
+    replayed: int = 0  # rows of the whole day, once for each cancel model of MODELS
     shown: int = 0  # of them shown by the engine, all levels
     first_missed: str = ""
     levels_set: int = 0  # levels that the importer set because no message tells them
@@ -58,10 +60,9 @@ def check_messages(path: Path, limit: int = BYTES) -> Messages:
     pair = read_pair(path, limit)
     result = Messages(path.name, contract.symbol, len(pair.time) - 1)
     found = translate(pair, contract, day or UNDATED)
-    book = _Book(pair, contract)
-    _each_row(pair, book, result)
-    book = _Book(pair, contract)
-    book.day(found.events, found.after, found.orders, pair, result)
+    _each_row(pair, _Book(pair, contract), result)
+    for model in MODELS:
+        _Book(pair, contract, model).day(found, pair, result)
     result.levels_set = int(found.corrections.sum())
     result.first_set = int(np.argmax(found.corrections > 0)) + 1 if result.levels_set else 0
     return result
@@ -98,7 +99,8 @@ def _each_row(pair: Pair, book: "_Book", result: Messages) -> None:
 class _Book:
     """The engine's book of one stock, and the rows that it must show."""
 
-    def __init__(self, pair: Pair, contract: Contract) -> None:
+    def __init__(self, pair: Pair, contract: Contract, model: int = FRONT) -> None:
+        self.model = model
         self.unit = int(contract.tick * DOLLAR)
         self.tick = contract.tick
         self.prices = [prices // self.unit for prices in pair.prices]
@@ -142,7 +144,7 @@ class _Book:
         elif kind == EXECUTED:
             submit(self.book, CROWD, 1 - side, at, size, IOC, STP_OFF)
         elif kind in (PARTIAL, DELETED):
-            thin(self.book, side, at, size, 0.0, FRONT, 1)
+            thin(self.book, side, at, size, 0.0, self.model, 1)
 
     def become(self, came: Levels, true: Levels, side: int) -> None:
         """Set the levels that differ, one order each."""
@@ -150,7 +152,7 @@ class _Book:
             there, wanted = dict(came), dict(true)
             for price in there.keys() | wanted.keys():
                 if there.get(price) != wanted.get(price):
-                    thin(self.book, side, price - self.base, there.get(price, 0), 0.0, FRONT, 1)
+                    thin(self.book, side, price - self.base, there.get(price, 0), 0.0, self.model, 1)
                     if price in wanted:
                         rest(self.book, CROWD, side, price - self.base, wanted[price])
 
@@ -164,14 +166,15 @@ class _Book:
         texts = [f"{self.tick * one[k][0]} x {one[k][1]}" if k < len(one) else "nothing" for one in (came, true)]
         return f"row {i + 1}: {name} {k + 1} is {texts[0]}, not {texts[1]}"
 
-    def day(self, events: np.ndarray, after: np.ndarray, orders: int, pair: Pair, result: Messages) -> None:
+    def day(self, found: Translation, pair: Pair, result: Messages) -> None:
         """All events in their order; after those of each row the book must be that row."""
-        ids = np.full(max(orders, 1), NONE, np.int64)
+        events = found.events
+        ids = np.full(max(found.orders, 1), NONE, np.int64)
         number: dict[int, int] = {}  # engine id -> the venue's order number
         numbers = pair.order[pair.kind == NEW].tolist()
         fields = [events[name].tolist() for name in ("kind", "side", "price", "size", "ref")]
         start = 0
-        for i, end in enumerate(after.tolist()):
+        for i, end in enumerate(found.after.tolist()):
             for kind, side, price, size, ref in zip(*(one[start:end] for one in fields), strict=True):
                 at = price - self.base
                 if kind == LIMIT:
@@ -192,13 +195,13 @@ class _Book:
                     if not amend(self.book, ids[ref], left):
                         cancel(self.book, ids[ref])
                 elif kind == CANCEL:
-                    thin(self.book, side, at, size, 0.0, FRONT, 1)
+                    thin(self.book, side, at, size, 0.0, self.model, 1)
                 elif kind == LEVEL:
                     more = size - int(self.size[side][at])
                     if more > 0:
                         rest(self.book, CROWD, side, at, more)
                     else:
-                        thin(self.book, side, at, -more, 0.0, FRONT, 1)
+                        thin(self.book, side, at, -more, 0.0, self.model, 1)
             start = end
             result.replayed += 1
             wrong = ""

@@ -114,6 +114,8 @@ class _Book:
 
     def _set(self, time: int, ladder: Ladder, levels: list[tuple[int, int]]) -> None:
         self.events += [(time, price, size, LEVEL, ladder.side) for price, size in levels]
+        for price, size in levels:
+            ladder.put(price, size)
 
     def _aggressor(self, way: int, price: int) -> int:
         """Who attacked, BID or ASK; told, or by the quote that the price is at or beyond; _NONE inside the spread."""

@@ -43,7 +43,7 @@ class Ladder:
         self.add(price, -size)
 
     def differs(self, prices: list[int], sizes: list[int]) -> list[tuple[int, int]]:
-        """(price, size) that levels must have to show this row and did not; they have it from now on.
+        """(price, size) that levels must have to show this row and do not have, what must go first.
 
         A row with fewer levels than it has room for shows the whole side; else what is beyond its last level is kept.
         """
@@ -53,7 +53,5 @@ class Ladder:
         wrong = [(price, size) for price, size in row.items() if self.size.get(price) != size]
         if wrong or inside != len(row):
             gone = [self.sign * key for key in self.keys[:inside] if self.sign * key not in row]
-            wrong = [(price, 0) for price in gone] + wrong  # what is gone first: it could be in the way
-            for price, size in wrong:
-                self.put(price, size)
+            wrong = [(price, 0) for price in gone] + wrong
         return wrong

@@ -13,7 +13,8 @@ message comes in as levels, then each message:
 
 An order that rested before the record began has no number: its cancels are CANCELs of its level. Messages beyond the
 last level shown are missing from the files, so a level can come into sight with a size that no message tells: it is
-then set as a LEVEL, right after the message of that row, and counted. Levels out of sight keep their last size. Lots
+then set as a LEVEL, right after the message of that row, and counted. Levels out of sight keep their last size. A
+message about an order of which nobody knows any more what is left (`lobster_book`) is followed by its level too. Lots
 are shares, prices cents unless a contract says otherwise; the day and the ticker come from the file's name.
 """
 
@@ -26,16 +27,14 @@ from pathlib import Path
 import numpy as np
 
 from lobarena.data.contracts import Contract, Session, plain_contract
-from lobarena.data.ladder import Ladder
+from lobarena.data.lobster_book import Book
 from lobarena.data.lobster_files import (
     CROSS,
-    DELETED,
     DOLLAR,
     EXECUTED,
     HALT,
     HIDDEN,
     NEW,
-    PARTIAL,
     Ints,
     Pair,
     is_book,
@@ -45,25 +44,10 @@ from lobarena.data.lobster_files import (
     told_by,
 )
 from lobarena.data.recording import NOTED, REPAIRED, DataError, EventRecording, Finding
-from lobarena.data.schema import (
-    ASK,
-    BID,
-    BREAK,
-    CANCEL,
-    CLOSED,
-    CONTINUOUS,
-    DELETE,
-    EVENT,
-    LEVEL,
-    LIMIT,
-    PHASE,
-    REDUCE,
-    TAKE,
-)
+from lobarena.data.schema import ASK, BID, CLOSED, CONTINUOUS
 from lobarena.data.sessions import session_times, utc
 
 ZONE = "America/New_York"
-_NONE = -1
 _LARGEST = np.iinfo(np.int32).max
 
 
@@ -72,8 +56,7 @@ class Translation:
     """A day's events, and which of them belong to which row of the files."""
 
     events: np.ndarray  # (m,) EVENT
-    after: Ints  # (n,) events up to and with row i; those of before[0] .. after[0] are row 0's
-    before: int  # events of the book found, before row 0
+    after: Ints  # (n,) how many of them stand up to and with row i; the book found is row 0's
     orders: int  # numbers of orders
     corrections: Ints  # (n,) LEVEL events of row i that no message tells
     findings: list[Finding]
@@ -134,99 +117,36 @@ def translate(pair: Pair, contract: Contract, day: date) -> Translation:
     unit = _unit(pair, contract)
     price = np.where(pair.kind <= EXECUTED, pair.price // unit, pair.price)
     shown = (pair.prices[BID] // unit, pair.prices[ASK] // unit)
-    translator = _Translator(utc(day, "00:00", ZONE))
-    sides = (Ladder(BID), Ladder(ASK))
-    halted = bool((pair.kind == HALT).any())
-    spans = session_times(contract, day)
-    if halted and len(spans):
-        translator.phase(min(int(spans[0, 0]) - translator.midnight, int(pair.time[0])), CONTINUOUS)
     moved = [_moved(shown[side], pair.sizes[side]) for side in (BID, ASK)]
+    book = Book(utc(day, "00:00", ZONE))
+    spans = session_times(contract, day) - book.midnight if (pair.kind == HALT).any() else np.zeros((0, 2), np.int64)
+    if len(spans):  # a record with halts has all its phases
+        book.phase(min(int(spans[0, 0]), int(pair.time[0])), CONTINUOUS)
+    _find(pair, book, shown, int(price[0]))
     after, corrections = np.zeros(len(pair.time), np.int64), np.zeros(len(pair.time), np.int64)
     columns = (pair.time, pair.kind, pair.order, pair.size, price, pair.way)
-    before = 0
     for i, (time, kind, order, size, at, way) in enumerate(zip(*(one.tolist() for one in columns), strict=True)):
-        side = BID if way == 1 else ASK
-        change = size if kind == NEW else -size if kind <= EXECUTED else 0
-        if i == 0:
-            for one in sides:
-                one.begin(shown[one.side][0].tolist(), pair.sizes[one.side][0].tolist())
-            sides[side].add(at, -change)
-            for one in sides:
-                translator.found(time, one)
-            before = len(translator.rows)
-        translator.message(i + 1, time, kind, order, size, at, side)
-        if change:
-            sides[side].add(at, change)
-        for one in sides:
-            if moved[one.side][i] or (change and one.side == side):
-                wrong = one.differs(shown[one.side][i].tolist(), pair.sizes[one.side][i].tolist())
-                for level, lots in wrong:
-                    translator.level(time, one.side, level, lots)
-                corrections[i] += len(wrong)
-        after[i] = len(translator.rows)
-    if halted and len(spans):
-        translator.phase(max(int(spans[-1, 1]) - translator.midnight, int(pair.time[-1])), CLOSED)
-    findings = _findings(pair, translator, corrections)
-    return Translation(translator.events(), after, before, len(translator.numbers), corrections, findings)
+        mine = BID if way == 1 else ASK
+        book.message(i + 1, time, kind, order, size, at, mine)
+        for side in (BID, ASK):
+            if moved[side][i] or (kind <= EXECUTED and side == mine):
+                corrections[i] += book.show(time, side, shown[side][i].tolist(), pair.sizes[side][i].tolist())
+        after[i] = len(book.rows)
+    if len(spans):
+        book.phase(max(int(spans[-1, 1]), int(pair.time[-1])), CLOSED)
+    return Translation(book.events(), after, book.orders, corrections, _findings(pair, book, corrections))
 
 
-class _Translator:
-    """Messages become events; which of them are about orders that the record never saw come, or contradict it."""
-
-    def __init__(self, midnight: int) -> None:
-        self.midnight = midnight  # ns UTC
-        self.rows: list[tuple[int, int, int, int, int, int]] = []  # time, ref, price, size, kind, side
-        self.numbers: dict[int, int] = {}  # the venue's order number -> dense number
-        self.left: dict[int, int] = {}  # order number -> shares left, of the orders that rest
-        self.strangers: list[int] = []  # rows, 1-based
-        self.odd: list[int] = []
-
-    def phase(self, time: int, phase: int) -> None:
-        self.rows.append((time, _NONE, 0, 0, PHASE, phase))
-
-    def level(self, time: int, side: int, price: int, size: int) -> None:
-        self.rows.append((time, _NONE, price, size, LEVEL, side))
-
-    def found(self, time: int, side: Ladder) -> None:
-        for price, size in side.levels():
-            self.level(time, side.side, price, size)
-
-    def message(self, row: int, time: int, kind: int, order: int, size: int, price: int, side: int) -> None:
-        ref, left = self.numbers.get(order, _NONE), self.left.get(order)
-        if kind == NEW:
-            ref = self.numbers[order] = len(self.numbers)
-            self.left[order] = size
-            self.rows.append((time, ref, price, size, LIMIT, side))
-        elif kind == HALT:
-            if price in (-1, 1):
-                self.phase(time, BREAK if price == -1 else CONTINUOUS)
-        elif kind in (PARTIAL, DELETED, EXECUTED):
-            if left is None:
-                self.strangers.append(row)
-            elif size > left or (kind == DELETED and size != left):
-                self.odd.append(row)
-            if kind == EXECUTED:
-                self.rows.append((time, _NONE, price, size, TAKE, ASK if side == BID else BID))
-            elif left is None:
-                self.rows.append((time, _NONE, price, size, CANCEL, side))
-            elif kind == PARTIAL:
-                self.rows.append((time, ref, price, size, REDUCE, side))
-            else:
-                self.rows.append((time, ref, price, 0, DELETE, side))
-            if left is not None:
-                if kind == DELETED or size >= left:
-                    del self.left[order]
-                else:
-                    self.left[order] = left - size
-
-    def events(self) -> np.ndarray:
-        """(m,) EVENT, times in UTC."""
-        made = np.zeros(len(self.rows), EVENT)
-        columns = np.array(self.rows, np.int64).reshape(-1, 6).T
-        for name, column in zip(("time", "ref", "price", "size", "kind", "side"), columns, strict=True):
-            made[name] = column
-        made["time"] += self.midnight
-        return made
+def _find(pair: Pair, book: Book, shown: tuple[Ints, Ints], price: int) -> None:
+    """The book before the first message: the first row without that message's effect, as levels."""
+    kind, size, mine = int(pair.kind[0]), int(pair.size[0]), BID if pair.way[0] == 1 else ASK
+    for side in (BID, ASK):
+        levels = dict(zip(shown[side][0].tolist(), pair.sizes[side][0].tolist(), strict=True))
+        if side == mine and kind <= EXECUTED:
+            levels[price] = levels.get(price, 0) + (-size if kind == NEW else size)
+        for at, lots in levels.items():
+            if lots > 0:
+                book.level(int(pair.time[0]), side, at, lots)
 
 
 def _unit(pair: Pair, contract: Contract) -> int:
@@ -258,20 +178,22 @@ def _moved(prices: Ints, sizes: Ints) -> np.ndarray:
     return np.append(True, ~same.all(axis=1))
 
 
-def _findings(pair: Pair, translator: _Translator, corrections: Ints) -> list[Finding]:
+def _findings(pair: Pair, book: Book, corrections: Ints) -> list[Finding]:
     """What the files hold that is not simply an order's life."""
     crossed = (
         (pair.sizes[BID][:, 0] > 0) & (pair.sizes[ASK][:, 0] > 0) & (pair.prices[BID][:, 0] >= pair.prices[ASK][:, 0])
     )
     hidden, cross = (pair.kind == one for one in (HIDDEN, CROSS))
     levels = f"{int(corrections.sum()):,} levels set to what the orderbook file shows and no message tells"
+    settled = "nobody knows what was left of the order; its level is set to what the message leaves"
     strangers = "rested before the record began, or out of sight; its level shrinks"
     found: list[tuple[str, Sequence[int], str, str]] = [
         ("hidden execution", _rows(hidden), f"{_lots(pair, hidden)} of orders that were never in the book", NOTED),
         ("cross trade", _rows(cross), f"{_lots(pair, cross)} of an auction that the files do not hold", NOTED),
         ("halt", _rows(pair.kind == HALT), "price -1 trading stops, 1 it resumes, 0 quoting alone resumes", NOTED),
-        ("unknown order", translator.strangers, strangers, NOTED),
-        ("order of another size", translator.odd, "not what was left of it; the orderbook file decides", NOTED),
+        ("unknown order", book.strangers, strangers, NOTED),
+        ("order of another size", book.odd, "not what was left of it; the orderbook file decides", NOTED),
+        ("level in doubt", book.settled, settled, REPAIRED),
         ("crossed", _rows(crossed), "bid at or above ask in the orderbook file", NOTED),
         ("level comes into sight", _rows(corrections > 0), levels, REPAIRED),
     ]
