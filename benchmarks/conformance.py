@@ -1,8 +1,9 @@
-"""Is the simulator true to the record? `python -m lobarena.benchmarks.conformance sse | snapshots | fuzz`.
+"""Is the simulator true to the record? `python -m lobarena.benchmarks.conformance sse | snapshots | lobster | fuzz`.
 
 `sse` replays every order of an exchange's day through the matching engine, `snapshots` replays days of snapshots
-without a seat, `fuzz` plays random messages into the engine and a plain reference book. The exit status is 0 when
-everything comes out as recorded, 1 otherwise, 2 for wrong use.
+without a seat, `lobster` makes the books of LOBSTER files out of their messages, `fuzz` plays random messages into the
+engine and a plain reference book. The exit status is 0 when everything comes out as recorded, 1 otherwise, 2 for wrong
+use.
 """
 
 import json
@@ -151,6 +152,42 @@ def fuzz(
         for step in found.steps or ["(no short list was found)"]:
             _remark(f"  {step}")
     _finish(found is None, asdict(report) | {"seconds": round(seconds, 1)}, json_file)
+
+
+@app.command(epilog="Example: python -m lobarena.benchmarks.conformance lobster AAPL_*_message_10.csv --json rows.json")
+def lobster(
+    files: Annotated[list[Path], typer.Argument(help="LOBSTER message files; their orderbook files beside them.")],
+    json_file: Json = "",
+) -> None:
+    """Make each row of LOBSTER's books from the row before and its message, then replay whole days row by row."""
+    from lobarena.benchmarks.conformance_events import Messages, check_messages
+
+    console = _console(json_file)
+    days: list[Messages] = []
+    errors: dict[str, str] = {}
+    with Progress(*_BAR, console=console, transient=True, disable=not console.is_terminal) as bar:
+        for path in bar.track(files, description=_STATUS):
+            try:
+                days.append(check_messages(path))
+            except (ValueError, OSError) as error:
+                errors[str(path)] = str(error)
+    headings = ("equal", "but for levels in sight", "differ", "whole day", "levels set", "unfilled", "makers", "passed")
+    table = _table("each row from the row before it, then the whole day", "file", "rows", *headings)
+    for one in days:
+        differ = one.rows - one.equal - one.in_sight
+        places = (
+            f"{differ:,}" + (f", first {one.first}" if one.first else ""),
+            f"{one.shown:,} of {one.replayed:,}" + (f", first missed {one.first_missed}" if one.first_missed else ""),
+            f"{one.levels_set:,}" + (f", first row {one.first_set}" if one.first_set else ""),
+        )
+        counts = (f"{one.rows:,}", f"{one.equal:,}", f"{one.in_sight:,}")
+        makers = f"{one.right_maker:,} of {one.executions:,}"
+        table.add_row(_text(one.source), *counts, *places, f"{one.unfilled:,}", makers, _yes(one.passed))
+    console.print(table)
+    for text in errors.values():
+        _remark(text)
+    passed = bool(days) and not errors and all(one.passed for one in days)
+    _finish(passed, {"files": [asdict(one) | {"passed": one.passed} for one in days], "errors": errors}, json_file)
 
 
 def _of(row: dict[str, Any]) -> str:

@@ -7,7 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from lobarena.data import bestquote, binance, hftbacktest, sse_snapshots, starquant, tqsdk, vnpy, wondertrader
+from lobarena.data import (
+    bestquote,
+    binance,
+    databento,
+    hftbacktest,
+    lobster,
+    sse,
+    sse_snapshots,
+    starquant,
+    tqsdk,
+    vnpy,
+    wondertrader,
+)
 from lobarena.data.checks import check
 from lobarena.data.clock import UNREADABLE, to_date, to_days
 from lobarena.data.columns import ColumnMap, contract_of, load_columns, read_columns
@@ -23,6 +35,9 @@ Events = Callable[[Path, Contract | None, date | None, int], list[EventRecording
 FORMATS: dict[str, tuple[Callable[[Path, bytes], bool], Events]] = {  # name: (is it this one?, reader)
     "hftbacktest": (hftbacktest.matches, hftbacktest.read),
     "Binance futures": (binance.matches, binance.read),
+    "LOBSTER": (lobster.matches, lobster.read),
+    "Databento DBN": (databento.matches, databento.read),
+    "Shanghai Level-2": (sse.matches, sse.read_events),
 }
 _HEAD = 4_096  # first bytes of a file, unpacked, that tell its format
 
