@@ -1,22 +1,23 @@
-"""Is the simulator true to the record? `python -m lobarena.benchmarks.conformance sse | snapshots | lobster | fuzz`.
+"""Is the simulator true to the record? `python -m lobarena.benchmarks.conformance COMMAND`.
 
 `sse` replays every order of an exchange's day through the matching engine, `snapshots` replays days of snapshots
 without a seat, `lobster` makes the books of LOBSTER files out of their messages, `fuzz` plays random messages into the
-engine and a plain reference book. The exit status is 0 when everything comes out as recorded, 1 otherwise, 2 for wrong
-use.
+engine and a plain reference book, `hostile` imports damaged files. The exit status is 0 when everything comes out as it
+should, 1 otherwise, 2 for wrong use.
 """
 
 import json
 import sys
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -188,6 +189,43 @@ def lobster(
         _remark(text)
     passed = bool(days) and not errors and all(one.passed for one in days)
     _finish(passed, {"files": [asdict(one) | {"passed": one.passed} for one in days], "errors": errors}, json_file)
+
+
+@app.command(epilog="Example: python -m lobarena.benchmarks.conformance hostile ticks/*.csv.gz --cases 2000")
+def hostile(
+    files: Annotated[list[Path], typer.Argument(help="Files of any known format; each is damaged many times.")],
+    cases: Annotated[int, typer.Option(min=1, help="How often each is damaged.")] = 2_000,
+    seed: Annotated[int, typer.Option(min=0, help="Which damage: equal seeds do equal damage.")] = 0,
+    json_file: Json = "",
+) -> None:
+    """Damage files and import them: each case must end in a clear error or a counted repair, soon, in little memory."""
+    from lobarena.benchmarks import hostile as hostiles
+
+    console = _console(json_file)
+    done: list[hostiles.Damage] = []
+    errors: dict[str, str] = {}
+    with Progress(*_BAR, console=console, transient=True, disable=not console.is_terminal) as bar:
+        for path in files:
+            advance = partial(_advance, bar, bar.add_task(path.name, total=cases))
+            try:
+                done.append(hostiles.damage(path, cases, seed, advance))
+            except (ValueError, OSError) as error:
+                errors[str(path)] = str(error)
+    kinds = (hostiles.REFUSED, hostiles.MENDED, hostiles.UNHARMED, hostiles.NOT_REPLAYED)
+    table = _table(f"seed {seed}", "file", "cases", *kinds, "wrong", "passed")
+    for one in done:
+        counts = [f"{one.outcomes[kind]:,}" for kind in kinds]
+        table.add_row(_text(one.source), f"{one.cases:,}", *counts, f"{len(one.failures):,}", _yes(one.passed))
+    console.print(table)
+    for text in (*errors.values(), *(f"{one.source}, {failure}" for one in done for failure in one.failures[:20])):
+        _remark(text)
+    passed = bool(done) and not errors and all(one.passed for one in done)
+    rows = [vars(one) | {"passed": one.passed} for one in done]
+    _finish(passed, {"files": rows, "errors": errors}, json_file)
+
+
+def _advance(bar: Progress, task: TaskID, count: int) -> None:
+    bar.update(task, completed=count)
 
 
 def _of(row: dict[str, Any]) -> str:
