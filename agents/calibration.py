@@ -6,10 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from lobarena.agents.quoting import PAUSE_S
-from lobarena.data.schema import ASK, BID, MARK, TAKE, TRADING
+from lobarena.data.schema import ASK, BID, MARK, TAKE, TRADE, TRADING
 from lobarena.sim.feed import Feed
+from lobarena.sim.market import Market, Seat
 
 _LEAST = 20  # intervals in which trades must reach a distance for it to count in the fit
+_IDLE_NS = 3_600 * 10**9  # between looks of the seat that only makes the market publish
 _FURTHEST = 200.0  # ticks from the mid that the fit looks at
 
 _INTERVAL = np.dtype(
@@ -49,6 +51,8 @@ def fit(feeds: Sequence[Feed]) -> dict[str, float]:
 def _intervals(feed: Feed) -> np.ndarray:
     """(n,) _INTERVAL of a day: from each book to the next where both have two sides and no break lies between."""
     events = feed.events
+    if not len(feed.snapshots):
+        return _published(feed)
     marks = np.flatnonzero((events["kind"] == MARK) & (events["ref"] >= 0))
     if len(marks) < 2:
         return np.zeros(0, _INTERVAL)
@@ -58,16 +62,43 @@ def _intervals(feed: Feed) -> np.ndarray:
     rows = np.zeros(len(marks) - 1, _INTERVAL)
     rows["seconds"], rows["move"] = np.diff(shots["time"]) / 1e9, np.diff(mid)
     rows["mid"], rows["spread"], rows["lots"] = mid[:-1], (ask - bid)[:-1], np.diff(shots["volume"])
-    rows["reach"] = -np.inf
     takes = np.flatnonzero(events["kind"] == TAKE)
-    place = np.searchsorted(marks, takes) - 1  # the book last published before the trade
-    inside = (place >= 0) & (place < len(rows))
-    for side, away in ((BID, 1), (ASK, -1)):
-        one = inside & (events["side"][takes] == side)
-        np.maximum.at(rows["reach"][:, side], place[one], away * (events["price"][takes[one]] - mid[place[one]]))
+    _reach(rows, events[takes], np.searchsorted(marks, takes) - 1)
     quoted = (shots["kind"] == TRADING) & (shots["bid_size"][:, 0] > 0) & (shots["ask_size"][:, 0] > 0)
     usable = quoted[:-1] & quoted[1:] & (rows["seconds"] >= 0) & (rows["seconds"] < PAUSE_S)
     return np.compress(usable, rows)
+
+
+def _published(feed: Feed) -> np.ndarray:
+    """The same of a record of events: its market runs with an idle seat, and its publications are the books."""
+    market, events = Market(feed), feed.events
+    market.start([Seat(every_ns=_IDLE_NS)], int(feed.sessions[0, 0]), int(feed.sessions[-1, 1]))
+    while (seat := market.run()) > 0:
+        market.decide(seat, keep=True)
+    marks = market.marks
+    if len(marks) < 2:
+        return np.zeros(0, _INTERVAL)
+    rows = np.zeros(len(marks) - 1, _INTERVAL)
+    mid = marks["mid2"] / 2
+    rows["seconds"], rows["move"] = np.diff(marks["time"]) / 1e9, np.diff(mid)
+    rows["mid"], rows["spread"] = mid[:-1], marks["spread"][:-1]
+    trades = events[np.isin(events["kind"], (TAKE, TRADE))]
+    place = np.searchsorted(marks["time"], trades["time"], "right") - 1
+    inside = (place >= 0) & (place < len(rows))
+    np.add.at(rows["lots"], place[inside], trades["size"][inside])
+    _reach(rows, trades, place)
+    quoted = marks["spread"] > 0
+    usable = quoted[:-1] & quoted[1:] & (rows["seconds"] > 0) & (rows["seconds"] < PAUSE_S)
+    return np.compress(usable, rows)
+
+
+def _reach(rows: np.ndarray, trades: np.ndarray, place: np.ndarray) -> None:
+    """How far from the mid of their interval's first book buyers and sellers came; `place` is each trade's interval."""
+    rows["reach"] = -np.inf
+    inside = (place >= 0) & (place < len(rows))
+    for side, away in ((BID, 1), (ASK, -1)):
+        one = inside & (trades["side"] == side)
+        np.maximum.at(rows["reach"][:, side], place[one], away * (trades["price"][one] - rows["mid"][place[one]]))
 
 
 def _decay(rows: np.ndarray, seconds: float) -> tuple[float, float]:

@@ -50,6 +50,7 @@ class Config(BaseModel):
     report_ms: float = Field(5.0, ge=0, description="venue back to seat")
     network_spread: float = Field(0.0, ge=0, le=5, description="sd of the log of the network latencies")
     every_ms: float = Field(0.0, ge=0, description="ms between looks; 0 decides at each update")
+    fills: Literal["point", "band"] = Field("point", description="band: also under both ends of queue and impact")
     cancel_model: Literal["back", "pro rata", "power", "front"] = Field("pro rata", description="whose order left")
     power: int = Field(2, ge=1, le=16, description='exponent of the cancel model "power"')
     impact: Literal["restore", "decay", "keep"] = Field("decay", description="how long taken liquidity stays away")

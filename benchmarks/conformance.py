@@ -1,7 +1,9 @@
-"""Is the simulator true to the record? `python -m lobarena.benchmarks.conformance sse | snapshots`.
+"""Is the simulator true to the record? `python -m lobarena.benchmarks.conformance sse | snapshots | lobster | fuzz`.
 
 `sse` replays every order of an exchange's day through the matching engine, `snapshots` replays days of snapshots
-without a seat. The exit status is 0 when everything comes out as recorded, 1 otherwise, 2 for wrong use.
+without a seat, `lobster` makes the books of LOBSTER files out of their messages, `fuzz` plays random messages into the
+engine and a plain reference book. The exit status is 0 when everything comes out as recorded, 1 otherwise, 2 for wrong
+use.
 """
 
 import json
@@ -9,6 +11,7 @@ import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated, Any
 
 import typer
@@ -116,6 +119,75 @@ def snapshots(
         _remark(text)
     rows = [asdict(one) | {"passed": one.passed} for one in days]
     _finish(passed, {"days": rows, "total": total, "errors": errors}, json_file)
+
+
+@app.command(epilog="Example: python -m lobarena.benchmarks.conformance fuzz --messages 1000000 --seed 7")
+def fuzz(
+    messages: Annotated[int, typer.Option(min=1, help="How many random messages.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(min=0, help="Which ones: equal seeds give equal messages.")] = 0,
+    json_file: Json = "",
+) -> None:
+    """Play random messages into the engine and into a plain reference book: all that comes of them must be equal."""
+    from lobarena.benchmarks import conformance_fuzz
+
+    console = _console(json_file)
+    started = perf_counter()
+    with Progress(*_BAR, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("playing (kernels compile on first use, up to a minute)", total=messages)
+        report = conformance_fuzz.fuzz(messages, seed, lambda played: bar.update(task, completed=played))
+    seconds, found = perf_counter() - started, report.difference
+    table = _table(f"seed {seed}", "message", "outcome", "count")
+    for kind, outcomes in report.counts.items():
+        for outcome, count in outcomes.items():
+            table.add_row(kind, outcome, f"{count:,}")
+    console.print(table)
+    console.print(f"{report.messages:,} messages, {report.fills:,} fills of {report.lots:,} lots in {seconds:,.1f} s")
+    if found is None:
+        console.print(f"all equal; SHA-256 {report.digest}", soft_wrap=True)
+    else:
+        _remark(f"seed {seed}, message {found.number}: {found.what} differs\n  {found.message}")
+        _remark(f"engine:    {found.engine}")
+        _remark(f"reference: {found.reference}")
+        _remark(f"in an empty book of {found.book[0]:,} levels and {found.book[1]:,} slots, these messages show it:")
+        for step in found.steps or ["(no short list was found)"]:
+            _remark(f"  {step}")
+    _finish(found is None, asdict(report) | {"seconds": round(seconds, 1)}, json_file)
+
+
+@app.command(epilog="Example: python -m lobarena.benchmarks.conformance lobster AAPL_*_message_10.csv --json rows.json")
+def lobster(
+    files: Annotated[list[Path], typer.Argument(help="LOBSTER message files; their orderbook files beside them.")],
+    json_file: Json = "",
+) -> None:
+    """Make each row of LOBSTER's books from the row before and its message, then replay whole days row by row."""
+    from lobarena.benchmarks.conformance_events import Messages, check_messages
+
+    console = _console(json_file)
+    days: list[Messages] = []
+    errors: dict[str, str] = {}
+    with Progress(*_BAR, console=console, transient=True, disable=not console.is_terminal) as bar:
+        for path in bar.track(files, description=_STATUS):
+            try:
+                days.append(check_messages(path))
+            except (ValueError, OSError) as error:
+                errors[str(path)] = str(error)
+    headings = ("equal", "but for levels in sight", "differ", "whole day", "levels set", "unfilled", "makers", "passed")
+    table = _table("each row from the row before it, then the whole day", "file", "rows", *headings)
+    for one in days:
+        differ = one.rows - one.equal - one.in_sight
+        places = (
+            f"{differ:,}" + (f", first {one.first}" if one.first else ""),
+            f"{one.shown:,} of {one.replayed:,}" + (f", first missed {one.first_missed}" if one.first_missed else ""),
+            f"{one.levels_set:,}" + (f", first row {one.first_set}" if one.first_set else ""),
+        )
+        counts = (f"{one.rows:,}", f"{one.equal:,}", f"{one.in_sight:,}")
+        makers = f"{one.right_maker:,} of {one.executions:,}"
+        table.add_row(_text(one.source), *counts, *places, f"{one.unfilled:,}", makers, _yes(one.passed))
+    console.print(table)
+    for text in errors.values():
+        _remark(text)
+    passed = bool(days) and not errors and all(one.passed for one in days)
+    _finish(passed, {"files": [asdict(one) | {"passed": one.passed} for one in days], "errors": errors}, json_file)
 
 
 def _of(row: dict[str, Any]) -> str:

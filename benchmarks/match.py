@@ -1,7 +1,7 @@
 """One episode: seats filled with agents, run on a market, turned into rows of the results tables."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from lobarena.benchmarks import metrics
 from lobarena.benchmarks.thinking import DEADLINE, OUTCOMES, AgentError, Charge, Mind, alarms, cpu_us
 from lobarena.sim.market import Market, Seat
 from lobarena.sim.random import generator
+from lobarena.sim.state import FINISHED, PAUSED
 from lobarena.sim.types import CROWD, LIQUIDATION, REASONS
 
 SECOND = 1_000_000_000  # ns
@@ -41,6 +42,8 @@ class Episode:
     rotation: int
     opens: int  # ns UTC
     closes: int
+    cancel_model: str = "pro rata"
+    impact: str = "decay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,20 @@ class Terms:
     fitted: dict[str, float]
 
 
-def play(market: Market, episode: Episode, entries: Sequence[Entry], terms: Terms, lost: str = "") -> dict[str, Any]:
+def play(
+    market: Market,
+    episode: Episode,
+    entries: Sequence[Entry],
+    terms: Terms,
+    lost: str = "",
+    watch: Callable[[Market], None] | None = None,
+) -> dict[str, Any]:
     """Run one episode: {table: rows} as `ResultWriter.write` takes them.
 
     Agents draw from streams named by what they are, so that no agent's numbers depend on who else plays. An agent
     that fails loses its seat: its orders leave at once, its position is closed at the end. With `lost`, the reason why
-    no agent can play, every seat has failed from the start.
+    no agent can play, every seat has failed from the start. `watch` is called once before the first event, to set the
+    market's pause, and then at each pause.
     """
     place = (episode.contract, episode.day, episode.segment)
     market.start([terms.seat] * len(entries), episode.opens, episode.closes, _seed(terms.seed, *place))
@@ -88,8 +99,14 @@ def play(market: Market, episode: Episode, entries: Sequence[Entry], terms: Term
         except Exception as error:
             minds.append(None)
             errors[number] = f"{type(error).__name__}: {error}"[:500]
+    if watch:
+        watch(market)
     with alarms():
-        while (seat := market.run()) > 0:
+        while (seat := market.run()) != FINISHED:
+            if seat == PAUSED:
+                assert watch is not None
+                watch(market)
+                continue
             mind = minds[seat - 1]
             if mind is None:
                 market.expel(seat)
@@ -143,6 +160,7 @@ def _rows(
                 "segment": episode.segment,
                 "rotation": episode.rotation,
                 "agent": entry.label,
+                "fill_model": f"{episode.cancel_model}/{episode.impact}",
                 "status": "failed" if errors[number] else "ok",
                 "error": errors[number],
                 "opens": episode.opens,

@@ -14,6 +14,7 @@ import numpy as np
 
 from lobarena.agents.table import AGENTS, parse
 from lobarena.benchmarks.config import Config, ConfigError
+from lobarena.benchmarks.fill_models import models
 from lobarena.benchmarks.match import Episode
 from lobarena.data.catalogue import DayFile, days, read_day, rows_of
 from lobarena.data.recording import EventRecording, Quarantine, Recording
@@ -46,7 +47,8 @@ class Unit:
     def name(self) -> str:
         """Unique within a run and the same in every run of one config."""
         e = self.episode
-        return f"{e.number}-{e.track}-{e.contract}-{e.day}-{e.segment}-{e.rotation}-{'+'.join(self.labels)}"
+        place = f"{e.number}-{e.track}-{e.contract}-{e.day}-{e.segment}-{e.rotation}-{e.cancel_model}-{e.impact}"
+        return f"{place}-{'+'.join(self.labels)}"
 
 
 def entries(config: Config) -> dict[str, tuple[str, dict[str, object]]]:
@@ -96,8 +98,9 @@ def units(config: Config, programme: Sequence[Field]) -> list[Unit]:
         track: str, day: DayFile, segment: int, rotation: int, span: tuple[int, int], seated: tuple[str, ...]
     ) -> None:
         number = int(_day(day.trading_day))
-        place = Episode(len(found), track, day.exchange, day.symbol, number, segment, rotation, *span)
-        found.append(Unit(place, day, seated))
+        for model in models(config):  # one after the other: everything but the model is the same
+            at = (track, day.exchange, day.symbol, number, segment, rotation, *span, *model)
+            found.append(Unit(Episode(len(found), *at), day, seated))
 
     for track in config.tracks:
         for contract in programme:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
+from lobarena.benchmarks import fill_models
 from lobarena.benchmarks.manifest import ResultsError, no_space
-from lobarena.benchmarks.report_tables import ACTIVITY, AGENT, CURRENCY, DIFFERENCES, LEADERBOARD, Column, shown
+from lobarena.benchmarks.report_tables import ACTIVITY, AGENT, BAND, CURRENCY, DIFFERENCES, LEADERBOARD, Column, shown
 from lobarena.benchmarks.results import Results
 from lobarena.benchmarks.statistics import leaderboard, paired_differences
 
@@ -27,7 +28,11 @@ def as_json(results: Results) -> dict[str, Any]:
 
     run: facts of the manifest. leaderboard, differences: as in `statistics`. contracts: the leaderboard of each
     contract, with the keys exchange and contract. failures: a row a failed episode and seat. currency: of all money.
+    All but failures are of the settings' own fill model; fill_models, band, band_orders: as in `fill_models`.
     """
+    names = fill_models.played(results)
+    whole, results = results, fill_models.under(results, names[0])
+    rows = fill_models.band(whole) if len(names) > 1 else []
     seed, episodes = int(results.manifest["seed"]), results.episodes
     where = zip(episodes.column("exchange").to_pylist(), episodes.column("contract").to_pylist(), strict=True)
     contracts = []
@@ -36,8 +41,8 @@ def as_json(results: Results) -> dict[str, Any]:
             pc.and_(pc.equal(episodes.column("exchange"), exchange), pc.equal(episodes.column("contract"), contract))
         )
         contracts += [{"exchange": exchange, "contract": contract, **row} for row in leaderboard(own, seed=seed)]
-    failed = episodes.filter(pc.not_equal(episodes.column("status"), "ok"))
-    names = ["episode", "track", "exchange", "contract", "day", "segment", "rotation", "seat", "agent", "error"]
+    failed = whole.episodes.filter(pc.not_equal(whole.episodes.column("status"), "ok"))
+    columns = ["episode", "track", "exchange", "contract", "day", "segment", "rotation", "seat", "agent", "error"]
     summary = {
         "schema": 1,
         "currency": CURRENCY,
@@ -45,7 +50,10 @@ def as_json(results: Results) -> dict[str, Any]:
         "leaderboard": leaderboard(episodes, seed=seed),
         "differences": paired_differences(episodes, seed=seed),
         "contracts": contracts,
-        "failures": failed.select(names).to_pylist(),
+        "failures": failed.select(columns).to_pylist(),
+        "fill_models": names,
+        "band": rows,
+        "band_orders": fill_models.orders(rows),
     }
     known: dict[str, Any] = _known(summary)
     return known
@@ -64,6 +72,13 @@ def terminal(results: Results, console: "Console") -> None:
         leads = [row for row in summary["differences"] if row["track"] == track and row["first"] == board[0]["agent"]]
         if leads:
             _print(console, f"{track}: what the best leads by, paired", DIFFERENCES, leads)
+    if summary["band"]:
+        for track in dict.fromkeys(row["track"] for row in summary["band"]):
+            title = f"{track}: band over {len(summary['fill_models'])} fill models, the settings' own in the middle"
+            _print(console, title, BAND, [row for row in summary["band"] if row["track"] == track])
+        open_ = [row for row in summary["band_orders"] if row["verdict"] != "better under all"]
+        count = len(summary["band_orders"])
+        console.print(f"{count - len(open_)} of {count} pairs of agents are ordered alike under all fill models")
     for row in summary["failures"]:
         what = f"failed: {row['agent']} in episode {row['episode']} ({row['contract']}, {row['day']}): {row['error']}"
         console.print(what, style="red", markup=False, highlight=False)
@@ -82,12 +97,13 @@ def html(results: Results, path: Path | str, episode: int | None = None) -> Path
     if episode is not None and episode not in present:
         span = f"{min(present)} to {max(present)}" if present else "none yet"
         raise ResultsError(f"{results.folder} has no episode {episode}; its episodes: {span}")
-    chosen = liveliest(results) if episode is None else episode
+    own = fill_models.under(results, fill_models.played(results)[0])
+    chosen = liveliest(own) if episode is None else episode
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with no_space(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(page(results, as_json(results), chosen), encoding="utf-8")
+        temporary.write_text(page(results, own, as_json(results), chosen), encoding="utf-8")
         os.replace(temporary, path)
     return path
 

@@ -44,6 +44,41 @@ def inventory(curves: Curves, agents: list[str]) -> Figure:
     return {"data": traces, "layout": _axes("position (lots)", "share of time (%)")}
 
 
+def band(rows: list[dict[str, Any]], models: list[str], currency: str) -> Figure:
+    """One line an agent from its least to its most mean PnL, one mark a fill model."""
+    names = [_text(row["agent"]) for row in rows]
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": numbers([row["pnl_mean_low"], row["pnl_mean_high"]]),
+            "y": [name, name],
+            "line": {"color": COLOURS[9], "width": 2},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
+        for name, row in zip(names, rows, strict=True)
+    ]
+    traces += [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": _text(model),
+            "x": numbers(row["models"].get(model, math.nan) for row in rows),
+            "y": names,
+            "marker": {
+                "color": COLOURS[place % len(COLOURS)],
+                "size": 11 if place == 0 else 9,
+                "symbol": "diamond" if place == 0 else "circle-open",
+            },
+            "hovertemplate": f"%{{y}}, {_text(model)}: %{{x:,.0f}} {currency}<extra></extra>",
+        }
+        for place, model in enumerate(models)
+    ]
+    layout = _axes(f"mean PnL ({currency} / episode)", "")
+    return {"data": traces, "layout": layout | {"yaxis": layout["yaxis"] | {"autorange": "reversed"}}}
+
+
 def attribution(board: list[dict[str, Any]], currency: str) -> Figure:
     """Stacked bars of the parts of the mean PnL, with the PnL itself as a mark."""
     names = [_text(row["agent"]) for row in board]

@@ -11,6 +11,7 @@ from lobarena.benchmarks.report_style import CSS, JS
 from lobarena.benchmarks.report_tables import (
     ACTIVITY,
     ATTRIBUTION,
+    BAND,
     CONTRACTS,
     CURRENCY,
     DATA,
@@ -18,6 +19,7 @@ from lobarena.benchmarks.report_tables import (
     EFFORT,
     FAILURES,
     LEADERBOARD,
+    ORDERS,
     table,
 )
 from lobarena.benchmarks.results import Results
@@ -29,8 +31,10 @@ TRACK_NOTES = {
 PAIR_NOTE = "Over the blocks that both have met; two-sided bootstrap p-values, Holm's correction over the pairs."
 
 
-def page(results: Results, summary: dict[str, Any], episode: int | None) -> str:
-    """The whole page. summary: what `report.as_json` says. episode: the one whose quotes are drawn, None for none."""
+def page(whole: Results, results: Results, summary: dict[str, Any], episode: int | None) -> str:
+    """The whole page. results: the part of `whole` that the settings' own fill model gave. summary: what
+    `report.as_json` says. episode: the one whose quotes are drawn, None for none.
+    """
     from plotly.offline import get_plotlyjs
 
     agents = sorted({row["agent"] for row in summary["leaderboard"]})
@@ -42,7 +46,7 @@ def page(results: Results, summary: dict[str, Any], episode: int | None) -> str:
     }
     body = _header(results, summary, tracks)
     body += "".join(_track(f"track-{number}", track, summary, shown, agents) for number, track in enumerate(tracks))
-    body += _episode(results, episode, agents)
+    body += _band(summary) + _episode(whole, episode, agents)
     body += _contracts(summary) + _trouble(summary) + _facts(results.manifest)
     title = html.escape(results.folder.resolve().name)
     return (
@@ -69,6 +73,7 @@ def _header(results: Results, summary: dict[str, Any], tracks: list[str]) -> str
         f'<div class="card"><span class="soft">{name}</span><b>{count:,}</b></div>' for name, count in tiles
     )
     places = [(f"track-{place}", track) for place, track in enumerate(tracks)]
+    places += [("band", "fills under doubt")] if summary["band"] else []
     places += [("episode", "one episode"), ("contracts", "contracts"), ("trouble", "failures"), ("facts", "run facts")]
     links = "".join(f'<a href="#{place}">{html.escape(name)}</a>' for place, name in places)
     return (
@@ -117,6 +122,24 @@ def _track(place: str, track: str, summary: dict[str, Any], shown: dict[str, Any
         f'<div class="card"><h3>Inventory, activity, latency</h3>{table(ACTIVITY, board)}</div>'
         f'<div class="pair">{drawn[0]}{drawn[1]}</div><div class="pair">{drawn[2]}{drawn[3]}</div>'
         f"{compared}{_more('Attribution and markouts', '', table(ATTRIBUTION, board))}</section>"
+    )
+
+
+def _band(summary: dict[str, Any]) -> str:
+    """What the fills that nobody can know do to the results; nothing where one model was played."""
+    if not summary["band"]:
+        return ""
+    names, cards = summary["fill_models"], ""
+    for number, track in enumerate(dict.fromkeys(row["track"] for row in summary["band"])):
+        rows = [row for row in summary["band"] if row["track"] == track]
+        note = "One mark a fill model, the line from the least to the most; the filled mark is the settings' own model."
+        cards += _plot(f"band-{number}", f"Mean PnL, {track}", note, figures.band(rows, names, CURRENCY))
+        cards += f'<div class="card"><h3>Band, {html.escape(track)}</h3>{table(BAND, rows)}</div>'
+    note = "Whether one agent's mean PnL is above the other's under every fill model."
+    return (
+        f'<section id="band"><h2>Fills under doubt</h2><p class="soft">The same episodes, seeds and event times under '
+        f"{len(names)} models of queue and impact ({html.escape(', '.join(names))}); they are bounds, not samples.</p>"
+        f"{cards}{_more('Is the order of the agents certain?', note, table(ORDERS, summary['band_orders']))}</section>"
     )
 
 

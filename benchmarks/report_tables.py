@@ -83,6 +83,25 @@ DIFFERENCES = (
     Column("p", "p", form=".4f"),
     Column("p_holm", "p, Holm", form=".4f"),
 )
+BAND = (
+    AGENT,
+    Column("pnl_mean", "mean PnL", f"{CURRENCY} / episode"),
+    Column("pnl_mean", "least to most", CURRENCY, "band"),
+    Column("pnl_map", "PnLMAP", f"{CURRENCY} / lot", ",.1f"),
+    Column("pnl_map", "least to most", f"{CURRENCY} / lot", "band"),
+    Column("fills", "fills", "/ episode", ",.1f"),
+    Column("fills", "least to most", "/ episode", "band"),
+    Column("mdd", "MDD", CURRENCY),
+    Column("mdd", "least to most", CURRENCY, "band"),
+)
+ORDERS = (
+    Column("track", "track", form=""),
+    Column("first", "agent", form=""),
+    Column("second", "against", form=""),
+    Column("models", "ahead under", "models"),
+    Column("of", "of", "models"),
+    Column("verdict", "verdict", form=""),
+)
 CONTRACTS = (
     Column("contract", "contract", form=""),
     Column("track", "track", form=""),
@@ -114,6 +133,8 @@ def shown(column: Column, row: dict[str, Any]) -> str:
         return "-" if value is None else str(value)
     if column.form == "interval":
         return f"{_number(row['pnl_low'], ',.0f')} to {_number(row['pnl_high'], ',.0f')}"
+    if column.form == "band":
+        return f"{_number(row[f'{column.key}_low'], ',.1f')} to {_number(row[f'{column.key}_high'], ',.1f')}"
     if column.key == "parameters" and value == -1:
         return "-"
     return _number(value if value is None or column.scale == 1 else value * column.scale, column.form)

@@ -153,11 +153,17 @@ def read(folder: Path | str) -> Results:
     if manifest["status"] != COMPLETE:
         tables = {name: pa.concat_tables([SCHEMAS[name].empty_table(), *_merged(folder, name)]) for name in SCHEMAS}
         return Results(folder, manifest, **tables)
-    tables = {name: _read_parquet(folder / f"{name}.parquet", name) for name in SCHEMAS}
+    older = _fill_model(manifest) if manifest["schema"] < 2 else ""
+    tables = {name: _read_parquet(folder / f"{name}.parquet", name, older) for name in SCHEMAS}
     for name, table in tables.items():
-        if digest(table) != manifest["digests"].get(f"{name}.parquet"):
+        told = table.drop_columns("fill_model") if older and name == "episodes" else table
+        if digest(told) != manifest["digests"].get(f"{name}.parquet"):
             raise ResultsError(f"{folder / name}.parquet is not what the run wrote (its digest differs); run again")
     return Results(folder, manifest, **tables)
+
+
+def _fill_model(manifest: Mapping[str, Any]) -> str:
+    return f"{manifest['config'].get('cancel_model', 'pro rata')}/{manifest['config'].get('impact', 'decay')}"
 
 
 def _merged(folder: Path, name: str) -> Iterator[pa.Table]:
@@ -203,9 +209,14 @@ def _write_parquet(tables: Iterable[pa.Table], name: str, folder: Path, unit: st
             temporary.unlink(missing_ok=True)
 
 
-def _read_parquet(path: Path, name: str) -> pa.Table:
+def _read_parquet(path: Path, name: str, older: str = "") -> pa.Table:
+    """A table; of a folder of schema 1, whose episodes did not tell it, `older` is the fill model."""
     with _readable(path):
         table = pq.ParquetFile(path, page_checksum_verification=True).read()
+        if older and name == "episodes" and "fill_model" not in table.column_names:
+            field = SCHEMAS[name].field("fill_model")
+            place = SCHEMAS[name].get_field_index("fill_model")
+            table = table.add_column(place, field, pa.array([older] * table.num_rows, field.type))
         if not table.schema.equals(SCHEMAS[name]):
             raise pa.ArrowInvalid(f"its columns are not those of {name}")
     return table.replace_schema_metadata(SCHEMAS[name].metadata)

@@ -37,7 +37,7 @@ def memory(terms: Terms) -> Row:
     from lobarena.sim.synthetic import embedded_root
 
     with tempfile.NamedTemporaryFile("r") as told:
-        subprocess_seconds(REPLAY.format(root=str(embedded_root()), days=1, out=os.devnull))  # compiling takes more
+        subprocess_seconds(REPLAY.format(root=str(embedded_root()), days=3, out=os.devnull))  # compiling takes more
         subprocess_seconds(REPLAY.format(root=str(embedded_root()), days=DAYS, out=told.name))
         early, late = (int(part) for part in told.read().split())
     return Row("memory.replay", late / 1024, "MB", f"{DAYS} days; {early / 1024:,.0f} MB after the first 3")

@@ -26,6 +26,7 @@ _EPISODES = [
     ("i4", "number", "segment rotation"),
     ("i2", "seat, from 1", "seat"),
     ("str", "name", "agent"),
+    ("str", "cancel model / impact rule", "fill_model"),
     ("str", "ok or failed", "status"),
     ("str", "message, empty when ok", "error"),
     ("i8", "ns since the epoch, UTC", "opens closes"),

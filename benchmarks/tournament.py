@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lobarena.benchmarks import fill_models
 from lobarena.benchmarks.config import Config, ConfigError
 from lobarena.benchmarks.match import Entry, Terms, play
 from lobarena.benchmarks.programme import Field, Unit, describe_agents, entries, fields, training, units
@@ -133,7 +134,22 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _play(job: _Job, lost: str = "") -> dict[str, Any]:
+def unit_of(config: Config, episode: int) -> tuple[Unit, float]:
+    """The episode of that number in the programme of a config, and the tick of its contract; ConfigError if none."""
+    for unit in units(config, fields(config, data_root(config))):
+        if unit.episode.number == episode:
+            return unit, read_day(unit.day).contract.tick_size
+    raise ConfigError(f"the settings have no episode {episode} on the data that is here now")
+
+
+def replay(config: Config, unit: Unit, watch: Callable[[Market], None]) -> None:
+    """Play one episode once more, watched; what `watch` raises ends it."""
+    programme = [one for one in fields(config, data_root(config)) if one.symbol == unit.day.symbol]
+    charges = _thinking(config, unit, _recorded(config))
+    _play(_Job(config, unit, _fit(programme)[unit.day.symbol], charges), watch=watch)
+
+
+def _play(job: _Job, lost: str = "", watch: Callable[[Market], None] | None = None) -> dict[str, Any]:
     """The rows of one episode; `lost` says why nobody can play it, which fails all its seats."""
     config, unit = job.config, job.unit
     table = entries(config)
@@ -150,25 +166,29 @@ def _play(job: _Job, lost: str = "") -> dict[str, Any]:
         capital=config.capital,
     )
     terms = Terms(config.seed, seat, config.order_size, config.deadline_ms / 1e3, config.deadlines, job.fitted)
-    return play(_market(unit.day, config), unit.episode, seated, terms, lost)
+    return play(_market(unit, config), unit.episode, seated, terms, lost, watch)
 
 
 def _warm(job: _Job) -> None:
-    market, episode = _market(job.unit.day, job.config), job.unit.episode
+    market, episode = _market(job.unit, job.config), job.unit.episode
     market.start([Seat()], episode.opens, episode.opens + 2 * 10**9)
     while (seat := market.run()) > 0:
         market.observation(seat)
         market.decide(seat)
 
 
-@lru_cache(maxsize=2)
-def _market(day: DayFile, config: Config) -> Market:
-    rules = Rules(
-        config.cancel_model, config.power, config.impact, config.half_life_s, config.protection, config.curve_ms
-    )
+def _market(unit: Unit, config: Config) -> Market:
+    episode = unit.episode
+    return _market_of(unit.day, config, episode.cancel_model, episode.impact)
+
+
+@lru_cache(maxsize=8)  # an episode is played under seven models in turn
+def _market_of(day: DayFile, config: Config, cancel_model: str, impact: str) -> Market:
+    rules = Rules(cancel_model, config.power, impact, config.half_life_s, config.protection, config.curve_ms)
     return Market(_feed(day, config.seed), rules)
 
 
+@lru_cache(maxsize=2)
 def _feed(day: DayFile, seed: int) -> Feed:
     return feed_of(read_day(day), seed)
 
@@ -194,7 +214,8 @@ def _thinking(config: Config, unit: Unit, recorded: Recorded) -> dict[str, Charg
             rng = generator(config.seed, "thinking", label, e.contract, e.day, e.segment)
             draws = lognormal(median, config.decision_spread, rng)
         elif config.decision_latency == "recorded":
-            key = (e.track, e.contract, e.day, e.segment, e.rotation, label)
+            model = fill_models.name(e.cancel_model, e.impact)
+            key = (e.track, e.contract, e.day, e.segment, e.rotation, label, model)
             if key not in recorded:
                 raise ConfigError(
                     f"{config.recorded_from} has no decisions of {label} in {e.track} {e.contract} {e.day} "
@@ -213,7 +234,7 @@ def _recorded(config: Config) -> Recorded:
         results = read(config.recorded_from)
     except ResultsError as error:
         raise ConfigError(f"recorded_from: {error}") from error
-    names = ("track", "contract", "day", "segment", "rotation", "agent")
+    names = ("track", "contract", "day", "segment", "rotation", "agent", "fill_model")
     seats = results.episodes.select(["episode", "seat", *names]).to_pylist()
     keys = {(row["episode"], row["seat"]): tuple(row[name] for name in names) for row in seats}
     table = results.decisions

@@ -7,20 +7,38 @@ from pathlib import Path
 
 import numpy as np
 
-from lobarena.data import bestquote, sse_snapshots, starquant, tqsdk, vnpy, wondertrader
+from lobarena.data import (
+    bestquote,
+    binance,
+    databento,
+    hftbacktest,
+    lobster,
+    sse,
+    sse_snapshots,
+    starquant,
+    tqsdk,
+    vnpy,
+    wondertrader,
+)
 from lobarena.data.checks import check
 from lobarena.data.clock import UNREADABLE, to_date, to_days
 from lobarena.data.columns import ColumnMap, contract_of, load_columns, read_columns
 from lobarena.data.contracts import Contract
 from lobarena.data.raw import Raw, Times, take
-from lobarena.data.recording import DataError, EventRecording, Recording
+from lobarena.data.recording import NOTED, DataError, EventRecording, Recording
 from lobarena.data.source import LIMIT, Source, open_source, peek
 
 Reader = Callable[[Source, Contract | None, date | None], Raw | list[Raw]]  # a list: one a contract
 
 Events = Callable[[Path, Contract | None, date | None, int], list[EventRecording]]
 
-FORMATS: dict[str, tuple[Callable[[Path, bytes], bool], Events]] = {}  # name: (is it this one?, reader)
+FORMATS: dict[str, tuple[Callable[[Path, bytes], bool], Events]] = {  # name: (is it this one?, reader)
+    "hftbacktest": (hftbacktest.matches, hftbacktest.read),
+    "Binance futures": (binance.matches, binance.read),
+    "LOBSTER": (lobster.matches, lobster.read),
+    "Databento DBN": (databento.matches, databento.read),
+    "Shanghai Level-2": (sse.matches, sse.read_events),
+}
 _HEAD = 4_096  # first bytes of a file, unpacked, that tell its format
 
 LAYOUTS: dict[str, tuple[ColumnMap, tuple[str, ...], Reader]] = {  # map, further columns, reader
@@ -54,7 +72,11 @@ def read(
     if columns is None and (events := _events(Path(path), limit)) is not None:
         if symbol is not None:
             raise DataError(f"{path} holds events, of one contract; leave symbol= out")
-        return list(events(Path(path), contract, day, limit))
+        recordings = events(Path(path), contract, day, limit)
+        _one_day(path, [one.trading_day for one in recordings], day, split)
+        if strict:
+            _strictly(path, recordings)
+        return list(recordings)
     source = open_source(path, limit)
     if columns is None:
         made = _layout(source)(source, contract, day)
@@ -76,10 +98,7 @@ def _recordings(
         spec = replace(spec, symbol=raw.symbol.upper())
     days = _days(raw)
     found = [to_date(value) for value in np.unique(days).tolist()]
-    if day is not None and found != [day]:
-        raise DataError(f"{path} holds {_list(found)}, not only the day={day} asked for; leave day= out")
-    if len(found) > 1 and not split:
-        raise DataError(f"{path} holds {_list(found)}; pass split=True for one recording a day")
+    _one_day(path, found, day, split)
     return [check(take(raw, days == to_days(one)), spec, one, strict) for one in found]
 
 
@@ -100,6 +119,21 @@ def _events(path: Path, limit: int) -> Events | None:
     """The reader of a file of events; None for anything else."""
     head = peek(path, _HEAD)
     return next((reader for matches, reader in FORMATS.values() if matches(path, head)), None)
+
+
+def _one_day(path: str | Path, found: list[date], day: date | None, split: bool) -> None:
+    """DataError when a file holds another day than the one asked for, or several that nobody asked to split."""
+    if day is not None and found != [day]:
+        raise DataError(f"{path} holds {_list(found)}, not only the day={day} asked for; leave day= out")
+    if len(found) > 1 and not split:
+        raise DataError(f"{path} holds {_list(found)}; pass split=True for one recording a day")
+
+
+def _strictly(path: str | Path, recordings: list[EventRecording]) -> None:
+    """DataError at the first finding that is not merely noted."""
+    for finding in (finding for recording in recordings for finding in recording.findings):
+        if finding.action != NOTED:
+            raise DataError(f"{path}, row {finding.first_row}: {finding}. Mend the file, or read it not strictly")
 
 
 def _layout(source: Source) -> Reader:

@@ -5,7 +5,7 @@ adds, deletes and trades into one sequence. A lost row would falsify every book 
 cannot be read is refused, never repaired. Lots are shares.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,7 @@ from lobarena.data.recording import DataError, EventRecording
 from lobarena.data.schema import DELETE, LIMIT, TAKE
 from lobarena.data.sessions import utc
 from lobarena.data.source import LIMIT as BYTES
-from lobarena.data.sse_files import NUMBER, TEXT, TIME, WHOLE, Columns, columns, members
+from lobarena.data.sse_files import NUMBER, TEXT, TIME, WHOLE, Columns, columns, members, names_in
 from lobarena.data.sse_sequence import (
     AFTERNOON,
     CLOSING,
@@ -35,6 +35,7 @@ from lobarena.data.sse_sequence import (
 
 UNDATED = date(1990, 12, 19)  # the exchange's first day; stands for one that neither the caller nor a name tells
 ZONE = "Asia/Shanghai"
+MEMBERS = ("entrust.csv", "trade.csv", "snapshot.csv")
 DEPTH = 10  # levels a side of an official snapshot
 Whole = TypeVar("Whole", int, Ints)  # one or (n,)
 
@@ -142,6 +143,29 @@ class OrderRecording:
         )
 
 
+def matches(path: Path, head: bytes) -> bool:
+    """Whether a ZIP or folder holds a Level-2 day: by the names inside, nothing is unpacked."""
+    if path.is_dir() or head.startswith(b"PK"):
+        return set(MEMBERS) <= names_in(path)
+    return False
+
+
+def read_events(path: Path, contract: Contract | None, day: date | None, limit: int) -> list[EventRecording]:
+    """The day of a ZIP or folder as any record of orders; DataError also when nothing tells its date.
+
+    `contract` replaces what is known of the stock; its tick must be the stock's own.
+    """
+    recording = read(path, day=day, limit=limit)
+    if recording.trading_day == UNDATED:
+        raise DataError(
+            f"{path}: no folder or file name tells the day; give the trading day, read(path, day=date(...))"
+        )
+    if contract is not None and contract.tick != recording.contract.tick:
+        raise DataError(f"{path}: prices are in steps of {recording.contract.tick}; give a contract of this tick")
+    events = recording.to_events()
+    return [replace(events, contract=contract) if contract is not None else events]
+
+
 def stock(symbol: str) -> Contract:
     """The contract of a Shanghai stock: lots are shares, paid in full, fees of early 2023 (stamp duty on sales).
 
@@ -178,7 +202,7 @@ def read(path: str | Path, *, day: date | None = None, symbol: str | None = None
     symbol : which stock, where the files hold several
     limit : bytes accepted from one member once unpacked
     """
-    texts, told = members(path, ("entrust.csv", "trade.csv", "snapshot.csv"), limit)
+    texts, told = members(path, MEMBERS, limit)
     entrust = columns(f"{path}, entrust.csv", texts["entrust.csv"], _ENTRUST)
     chosen = _symbol(path, entrust, symbol)
     entrust = _of(entrust, chosen)

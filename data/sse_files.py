@@ -29,12 +29,7 @@ def members(path: str | Path, names: Sequence[str], limit: int) -> tuple[dict[st
     limit : bytes accepted from one member once unpacked
     DataError when the path is missing, damaged, encrypted or too large, or a member is missing or there twice.
     """
-    path = Path(path)
-    if path.is_dir() and not [*path.glob("*.csv"), *path.glob("*/*.csv")]:
-        zips = sorted(path.glob("*.zip"))  # a folder as it was fetched: the day is packed in it
-        if len(zips) > 1:
-            raise DataError(f"{path} holds {len(zips)} ZIPs; give one of them: {', '.join(one.name for one in zips)}")
-        path = zips[0] if zips else path
+    path = _packed(Path(path))
     try:
         if path.is_dir():
             files = {str(file.relative_to(path)): file for file in [*path.glob("*.csv"), *path.glob("*/*.csv")]}
@@ -53,6 +48,28 @@ def members(path: str | Path, names: Sequence[str], limit: int) -> tuple[dict[st
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error}); check the file and its permissions") from error
     return texts, _date(chosen.values(), path)
+
+
+def names_in(path: Path) -> set[str]:
+    """Names of the files that a ZIP or folder holds; none when it cannot be read."""
+    try:
+        path = _packed(path)
+        if path.is_dir():
+            return {file.name for file in (*path.glob("*.csv"), *path.glob("*/*.csv"))}
+        with zipfile.ZipFile(path) as archive:
+            return {PurePosixPath(entry.filename.replace("\\", "/")).name for entry in archive.infolist()}
+    except (DataError, OSError, zipfile.BadZipFile, NotImplementedError):
+        return set()
+
+
+def _packed(path: Path) -> Path:
+    """The path, or the one ZIP of a folder as it was fetched, with the day packed in it."""
+    if path.is_dir() and not [*path.glob("*.csv"), *path.glob("*/*.csv")]:
+        zips = sorted(path.glob("*.zip"))
+        if len(zips) > 1:
+            raise DataError(f"{path} holds {len(zips)} ZIPs; give one of them: {', '.join(one.name for one in zips)}")
+        return zips[0] if zips else path
+    return path
 
 
 def _choose(path: Path, names: Sequence[str], there: Iterable[str]) -> dict[str, str]:

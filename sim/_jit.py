@@ -22,7 +22,7 @@ def cache_folder() -> pathlib.Path:
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "lobarena"
     )
     here = pathlib.Path(__file__).parent
-    folders = ("sim/*.py", "agents/*.py", "data/*.py", "benchmarks/*stream.py")
+    folders = ("sim/*.py", "agents/*.py", "data/*.py", "benchmarks/*stream.py", "benchmarks/fuzz_engine.py")
     sources = [path for pattern in folders for path in sorted(here.parent.glob(pattern))]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     checked = "-checked" if os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0") else ""

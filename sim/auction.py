@@ -39,7 +39,8 @@ def clearing_price(book, reference):
 def uncross(book, reference):
     """Trade the call auction at its one price, in price-time priority: (fills, price or -1).
 
-    The later of the two orders counts as the taker of a fill.
+    The later of the two orders counts as the taker of a fill, of two of one instant the seller's. `hit` is 0: in an
+    auction nobody takes a queue in turn.
     """
     orders, level, best, tape = book["orders"], book["level"], book["best"], book["tape"]
     slots, levels = orders.shape[0], level.shape[0] // 2
@@ -49,7 +50,7 @@ def uncross(book, reference):
         buyer, seller = level[best[BID]]["head"], level[levels + best[ASK]]["head"]
         size = min(left, orders[buyer]["qty"], orders[seller]["qty"])
         early, late = buyer, seller
-        if (orders[seller]["time"], orders[seller]["use"]) < (orders[buyer]["time"], orders[buyer]["use"]):
+        if orders[seller]["time"] < orders[buyer]["time"]:
             early, late = seller, buyer
         fill, maker, taker = tape[n], orders[early], orders[late]
         fill["time"], fill["price"], fill["size"] = book["time"], book["base"] + price, size

@@ -150,7 +150,7 @@ class Market:
         self._marks: list[np.ndarray] = []
 
     def run(self, drive: Kernel = run) -> int:
-        """Run until a seat must decide (its number, from 1) or the episode is over (0).
+        """Run until a seat must decide (its number, from 1), the episode is over (0) or a pause is reached (PAUSED).
 
         drive : the clock's `run`, or a kernel that runs it and lets seats decide on the way
         """
@@ -190,6 +190,11 @@ class Market:
         """The seat failed: it decides no more; its orders leave and its position is closed when the episode ends."""
         self.decide(seat, keep=True)
         leave(self.book, self.venue, seat)
+
+    def pending_fills(self) -> np.ndarray:
+        """(n,) FILL since the buffers were last emptied."""
+        v = self.venue[0]
+        return np.asarray(v["fill"][: v["fills"]].copy())
 
     def _drain(self) -> None:
         v = self.venue[0]

@@ -87,7 +87,7 @@ FILL = np.dtype(
         ("price", "i4"),  # ticks
         ("size", "i4"),  # lots
         ("joined", "i4"),  # lots ahead of the maker when it joined the queue
-        ("hit", "i4"),  # lots ahead of the maker that this same taker took first
+        ("hit", "i4"),  # lots ahead of the maker that this same taker took first; 0 in an auction
         ("mid2", "i4"),  # crowd's best bid + best ask before the taker came, ticks (twice the mid)
         ("maker_owner", "i2"),
         ("taker_owner", "i2"),

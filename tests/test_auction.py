@@ -171,6 +171,14 @@ def test_a_second_auction_finds_nothing_left():
     assert book.tobytes() == before
 
 
+def test_of_two_orders_of_one_instant_the_sellers_is_the_later_whichever_slot_it_got():
+    book = new_book(WIDE)
+    cancel(book, rest(book, *bid(100, 5)))  # the next order gets a slot that was used before
+    ids = [int(rest(book, *order)) for order in (bid(100, 5), ask(100, 5))]
+    fills, _ = auction(book)
+    assert (fills["maker"].tolist(), fills["taker"].tolist(), fills["side"].tolist()) == ([ids[0]], [ids[1]], [ASK])
+
+
 def test_the_fills_name_the_owners_of_their_orders():
     book, ids = called([bid(101, 2, owner=1), ask(99, 2, owner=2)])
     (fill,) = auction(book)[0]

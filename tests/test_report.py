@@ -96,7 +96,8 @@ def test_the_page_shows_the_numbers_of_the_json(page: str, results: Results) -> 
 def test_the_json_is_plain_and_complete(results: Results) -> None:
     summary = report.as_json(results)
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
-    assert list(summary) == ["schema", "currency", "run", "leaderboard", "differences", "contracts", "failures"]
+    parts = ["schema", "currency", "run", "leaderboard", "differences", "contracts", "failures"]
+    assert list(summary) == [*parts, "fill_models", "band", "band_orders"]
     assert len(summary["leaderboard"]) == 6
     assert len(summary["differences"]) == 6
     assert {row["contract"] for row in summary["contracts"]} == {"rb2405", "cu2404"}
