@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from files import SSE, best, sse_row, write_rows
 
+from lobarena.benchmarks.conformance_snapshots import check_day, recordings
 from lobarena.cli import main
 from lobarena.data import importers
 from lobarena.data.catalogue import days
@@ -172,3 +173,12 @@ def test_real_stocks_are_whole(shared_data: Path) -> None:
         assert (one.snapshots["last"] <= one.snapshots["upper"]).all()
     (surge,) = [one for one in found if one.symbol == "600103"]
     assert (int(surge.snapshots["upper"][0]), int(surge.snapshots["last"].max())) == (299, 299)
+
+
+@pytest.mark.realdata
+@pytest.mark.kernels
+def test_real_stocks_are_replayed_row_by_row(shared_data: Path) -> None:
+    (path,) = (shared_data / "limit" / "sse_20211201").glob("*.zip")
+    outcomes = [check_day(one) for one in recordings(path)]
+    assert (len(outcomes), sum(one.met for one in outcomes)) == (30, 31_766)
+    assert [one.symbol for one in outcomes if not one.passed or one.unexplained != "0"] == []
