@@ -49,7 +49,7 @@ def read(
     """The recordings of a file, one a trading day: a .csv, .csv.gz or .zip of snapshots, or one of FORMATS.
 
     `contract` for a product that is not in the table; `columns` (or the path of its TOML file) for another layout;
-    `day`, the trading day, for a file that does not say it. A file of several days is refused unless `split`.
+    `day`, the trading day, for a file that does not say it. Snapshots of several days are refused unless `split`.
     `strict` refuses whatever is not merely noted; `limit` bounds the unpacked bytes. DataError names file and fix.
     """
     if columns is None and (events := _events(Path(path), limit)) is not None:

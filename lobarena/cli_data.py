@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Import, check, list and make recorded days.", no_args_is_help=True)
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings: .csv, .csv.gz or .zip of one CSV.")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(metavar="FILE", help="Recordings: .csv, .csv.gz, .zip of one CSV; LOBSTER, DBN, SSE days."),
+]
 Catalogue = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the stored days.")]
 ContractFile = Annotated[
     Path | None, typer.Option(metavar="TOML", help="A contract that is not built in; keys: lobarena.data.contracts.")
