@@ -40,13 +40,13 @@ class Dbn:
 
 
 def is_dbn(path: Path, head: bytes) -> bool:
-    """Whether a file is DBN, packed or not; a packed one is unpacked for its first bytes."""
+    """Whether a file is DBN, packed or not; a packed one by what it unpacks to, a damaged one by name."""
     if head.startswith(_ZSTD):
         try:
             with _opened(path) as file:
                 head = bytes(file.read(4))
         except (OSError, EOFError, ValueError):
-            return False
+            return ".dbn" in path.name.lower()
     return head.startswith(b"DBN")
 
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Import, check, list and make recorded days.", no_args_is_help=True)
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="CSV (.gz, .zip), hftbacktest .npz, Binance lines.")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(metavar="FILE", help="CSV (.gz, .zip), LOBSTER, DBN, hftbacktest .npz, Binance lines, SSE days."),
+]
 Catalogue = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the stored days.")]
 ContractFile = Annotated[
     Path | None, typer.Option(metavar="TOML", help="A contract that is not built in; keys: lobarena.data.contracts.")

@@ -1,12 +1,14 @@
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sse_day import ORDERS, SHOTS, TRADES, changed, folder, packed, texts
 
-from lobarena.data import sse
-from lobarena.data.recording import DataError
+from lobarena.data import importers, sse
+from lobarena.data.contracts import plain_contract
+from lobarena.data.recording import DataError, EventRecording
 from lobarena.data.schema import (
     ASK,
     BID,
@@ -215,3 +217,43 @@ def test_a_day_without_an_order_is_refused(tmp_path: Path) -> None:
 def test_a_symbol_that_is_a_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"SecurityID '../evil' is no stock"):
         sse.read(folder(tmp_path, texts(symbol="../evil")))
+
+
+def test_import_takes_the_zip_the_folder_and_the_folder_with_the_zip(tmp_path: Path) -> None:
+    for name in ("files", "zipped", "above"):
+        (tmp_path / name).mkdir()
+    day = sse.read(folder(tmp_path / "files"))
+    whole = packed(tmp_path / "zipped")
+    for path in (folder(tmp_path / "above"), tmp_path / "above", whole, tmp_path / "zipped"):
+        (recording,) = importers.read(path)
+        assert isinstance(recording, EventRecording)
+        assert recording.events.tobytes() == day.events.tobytes()
+        assert (recording.symbol, recording.exchange, recording.trading_day) == ("600000", "SSE", date(2023, 2, 1))
+
+
+def test_import_asks_for_a_day_that_nothing_tells(tmp_path: Path) -> None:
+    path = packed(tmp_path, inside="")
+    with pytest.raises(
+        DataError, match=r"no folder or file name tells the day; give the trading day, read\(path, day="
+    ):
+        importers.read(path)
+    (recording,) = importers.read(path, day=date(2023, 2, 1))
+    assert recording.trading_day == date(2023, 2, 1)
+
+
+def test_import_takes_a_contract_of_the_same_tick_alone(tmp_path: Path) -> None:
+    path = packed(tmp_path)
+    own = plain_contract("600000", "SSE", Decimal("0.01"))
+    assert importers.read(path, contract=own)[0].contract == own
+    with pytest.raises(DataError, match=r"prices are in steps of 0.01; give a contract of this tick"):
+        importers.read(path, contract=plain_contract("600000", "SSE", Decimal("0.05")))
+
+
+def test_a_zip_or_folder_that_is_no_such_day_goes_its_own_way(tmp_path: Path) -> None:
+    assert not sse.matches(tmp_path, b"")
+    assert not sse.matches(tmp_path / "nowhere", b"PK")
+    path = packed(tmp_path)
+    path.write_bytes(path.read_bytes()[:-300])
+    assert not sse.matches(path, b"PK")
+    with pytest.raises(DataError, match="damaged or cut short"):
+        importers.read(path)
