@@ -210,10 +210,10 @@ def _deliver(book, venue, message):
             side, price, size = np.int64(message["side"]), np.int64(message["price"]), np.int64(message["size"])
             enter(book, venue, seat, row, side, price, size, np.int64(message["type"]))
     elif kind == WITHDRAW:
-        if s["work"][row]["turn"] == message["turn"] and not withdraw(book, venue, seat, row):
+        if s["work"][row]["turn"] != message["turn"] or not withdraw(book, venue, seat, row):
             s["refused"][UNKNOWN_ORDER] += 1
     elif kind == AMEND:
-        if s["work"][row]["turn"] == message["turn"] and not shrink(book, venue, seat, row, np.int64(message["size"])):
+        if s["work"][row]["turn"] != message["turn"] or not shrink(book, venue, seat, row, np.int64(message["size"])):
             s["refused"][UNKNOWN_ORDER] += 1
     elif s["state"] == OUT:
         return 0

@@ -4,7 +4,6 @@ import numpy as np
 
 from lobarena.data.schema import (
     BID,
-    CALL,
     CANCEL,
     CLEAR,
     CLOSED,
@@ -103,7 +102,7 @@ def _limit(book, venue, side, index, size, numbered):
     if not numbered:
         raise_level(book, venue, side, index, size)
         return np.int64(NONE)
-    if venue["phase"] == CALL:
+    if venue["phase"] != CONTINUOUS:
         return rest(book, CROWD, side, index, size)
     if venue["seats"] > 0:
         remark(book, venue)

@@ -43,7 +43,7 @@ def send_quotes(venue, seat):
             need[side, level] = target[side, level, 1]
     for row in range(s["rows"]):
         work = s["work"][row]
-        if work["state"] == FREE or work["state"] == LEAVING:
+        if work["state"] == FREE or work["state"] == LEAVING or work["left"] <= 0:
             continue
         side, keep = int(work["side"]), np.int64(0)
         for level in range(QUOTE_LEVELS):
@@ -75,7 +75,8 @@ def _order(venue, seat, side, price, size, kind):
         s["refused"][BOOK_FULL] += 1
         return
     work = s["work"][row]
-    work["id"], work["price"], work["left"], work["side"], work["state"] = NONE, price, size, side, SENT
+    work["id"], work["price"], work["left"], work["side"] = NONE, price, size, side
+    work["state"] = SENT if kind == DAY else LEAVING  # a market order never rests: nothing to show or to cancel
     work["turn"] += 1
     draft = letter(venue)
     draft["side"], draft["price"] = side, price

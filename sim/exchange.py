@@ -102,7 +102,6 @@ def enter(book, venue, seat, work, side, price, size, kind):
         price = np.int64(_protected(book, venue, side))
     code = refusal(book, venue, seat, side, price, size, kind)
     order_id = np.int64(NONE)
-    filled = np.int64(0)
     if code == ACCEPTED:
         s["ordered"] += size
         remark(book, venue)
@@ -111,15 +110,14 @@ def enter(book, venue, seat, work, side, price, size, kind):
             order_id = rest(book, seat, side, index, size)
         else:
             fills, order_id, code = submit(book, seat, side, index, size, kind, s["stp"])
-            filled = record(book, venue, fills, price if kind != IOC else np.int64(NONE), TOOK, work)
+            record(book, venue, fills, price if kind != IOC else np.int64(NONE), TOOK, work)
             if s["stp"] == STP_CANCEL_RESTING:
                 _own_gone(book, venue, seat)
     if code != ACCEPTED:
         s["refused"][code] += 1
     row = s["work"][work]
     row["id"] = order_id
-    left = size - filled if order_id != NONE else 0
-    report(venue, seat, work, 0, price, left, code, 0.0)
+    report(venue, seat, work, 0, price, _left(book, order_id), code, 0.0)
 
 
 @kernel
@@ -153,16 +151,15 @@ def record(book, venue, fills, price, reason, work):
             fees = (paid, fees[1])
             held = row_of(venue, maker, fill["maker"])
             if held != NONE:
-                left = _left(book, venue, maker, held)
-                report(venue, maker, held, -signed, at, left, ACCEPTED, paid)
+                report(venue, maker, held, -signed, at, _left(book, fill["maker"]), ACCEPTED, paid)
         if taker != CROWD:
             paid = settle(venue, taker, signed, at)
             fees = (fees[0], paid)
             if reason == AUCTION_FILL:
                 held = row_of(venue, taker, fill["taker"])
-                report(venue, taker, held, signed, at, _left(book, venue, taker, held), ACCEPTED, paid)
-            elif work != NONE:  # what is left of the order is told when all its fills are
-                report(venue, taker, work, signed, at, NONE, ACCEPTED, paid)
+                report(venue, taker, held, signed, at, _left(book, fill["taker"]), ACCEPTED, paid)
+            elif work != NONE:
+                report(venue, taker, work, signed, at, _left(book, fill["taker"]), ACCEPTED, paid)
         if maker == CROWD:
             owe(venue, book, 1 - side, at, size)
             venue["crowd_cash"] += np.int64(at) * signed
@@ -185,9 +182,9 @@ def record(book, venue, fills, price, reason, work):
 
 
 @kernel
-def _left(book, venue, seat, work):
-    """Lots left of a seat's resting order; 0 when it is gone."""
-    slot = find(book, venue["seat"][seat]["work"][work]["id"])
+def _left(book, order_id):
+    """Lots left of an order in the book; 0 when it is gone or never came to rest."""
+    slot = find(book, order_id) if order_id != NONE else np.int64(NONE)
     return np.int64(book["orders"][slot]["qty"]) if slot != NONE else np.int64(0)
 
 
@@ -233,7 +230,7 @@ def shrink(book, venue, seat, work, size):
     if row["id"] == NONE or find(book, row["id"]) == NONE:
         return False
     amend(book, row["id"], size)
-    report(venue, seat, work, 0, np.int64(row["price"]), _left(book, venue, seat, work), ACCEPTED, 0.0)
+    report(venue, seat, work, 0, np.int64(row["price"]), _left(book, row["id"]), ACCEPTED, 0.0)
     return True
 
 

@@ -20,7 +20,7 @@ def row_of(venue, seat, order_id):
 
 @kernel
 def report(venue, seat, work, lots, price, left, code, fee):
-    """Tell a seat what became of its order: lots filled and lots left (-1 untold); reports keep their order."""
+    """Tell a seat what became of its order: lots filled and lots left; reports keep their order."""
     s = venue["seat"][seat]
     draft = letter(venue)
     draft["work"], draft["turn"], draft["size"], draft["price"] = work, s["work"][work]["turn"], lots, price
@@ -42,7 +42,7 @@ def hear(venue, message):
     if message["work"] != NONE:
         row = s["work"][message["work"]]
         if row["turn"] == message["turn"]:
-            row["left"] = message["left"] if message["left"] != NONE else row["left"] - abs(lots)
+            row["left"] = message["left"]
             if message["left"] == 0:
                 row["state"] = FREE
             elif row["state"] == SENT:

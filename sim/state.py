@@ -36,7 +36,7 @@ MESSAGE = np.dtype(
         ("size", "i4"),  # lots; negative in a REPORT of a sale
         ("type", "i4"),  # order type of a NEW
         ("code", "i4"),  # refusal of a REPORT
-        ("left", "i4"),  # lots left of the order when a REPORT was made; -1 when it does not say
+        ("left", "i4"),  # lots left of the order when a REPORT was made
         ("fee", "f8"),  # currency
     ],
     align=True,
