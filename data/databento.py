@@ -1,9 +1,9 @@
-"""Databento DBN files of schema mbo, mbp-10 or mbp-1: one recording an instrument and day.
+"""Databento DBN files of schema mbo, mbp-10, mbp-1 or trades: one recording an instrument and day.
 
 Facts used, https://databento.com/docs/standards-and-conventions: prices are 1e-9 units and i64 max where there is none;
 `ts_event` is the exchange's clock, `ts_recv` the recorder's; a record with F_SNAPSHOT carries the time of its order's
 last change, so that `ts_recv` counts; the metadata maps instrument ids to symbols. `databento_orders` and
-`databento_levels` say what the records of each kind mean. Schema `trades` has no book and is refused.
+`databento_levels` say what the records of each kind mean, `databento_trades` what is left where there is no book.
 
 Tick: that of the contract given, of a known CME product, else the greatest common divisor of the prices (noted). Lots
 are the exchange's. Day: of the contract's hours when one is given (an evening belongs to the weekday after), else of
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lobarena.data import databento_levels, databento_orders
+from lobarena.data import databento_levels, databento_orders, databento_trades
 from lobarena.data.clock import DAY, SECOND, to_date, to_days, to_local
 from lobarena.data.contracts import Contract, plain_contract
 from lobarena.data.databento_files import Dbn, is_dbn, read_dbn
@@ -90,6 +90,14 @@ class Stream:
             raise DataError(f"{self.where}, record {self.rows[first]:,}: {what}")
 
 
+_TRANSLATE = {
+    "mbo": databento_orders.translate,
+    "mbp-10": databento_levels.translate,
+    "mbp-1": databento_levels.translate,
+    "trades": databento_trades.translate,
+}
+
+
 def matches(path: Path, head: bytes) -> bool:
     """Whether this is a DBN file, plain or packed."""
     return is_dbn(path, head)
@@ -137,8 +145,7 @@ def _streams(dbn: Dbn, contract: Contract | None) -> Iterator[tuple[Stream, Cont
 
 
 def _recordings(dbn: Dbn, stream: Stream, spec: Contract, notes: list[Finding]) -> Iterator[EventRecording]:
-    translate = databento_orders.translate if dbn.schema == "mbo" else databento_levels.translate
-    for day, events, orders, findings in translate(stream):
+    for day, events, orders, findings in _TRANSLATE[dbn.schema](stream):
         mine = stream.rows[stream.days == day]
         yield EventRecording(
             contract=spec,
@@ -196,7 +203,9 @@ def _days(times: Ints, contract: Contract | None) -> Ints:
 
 def _quoted(schema: str, records: np.ndarray) -> Ints:
     """Prices of the orders or levels of a file, 1e-9 units, without those undefined; trades can be between ticks."""
-    if schema == "mbo":
+    if schema == "trades":
+        quoted = records["price"]
+    elif schema == "mbo":
         quoted = records["price"][np.isin(records["action"], (b"A", b"C", b"M"))]
     else:
         names = [name for name in records.dtype.names or () if name[3:6] == "_px"]

@@ -17,8 +17,13 @@ from lobarena.data.recording import DataError
 
 _ZSTD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
 _CHUNK = 1 << 20
-_FIX = "fetch schema mbo, mbp-10 or mbp-1 of the same days"
-_SCHEMAS = {"mbo": ("MBOMsg", 160), "mbp-1": ("MBP1Msg", 1), "mbp-10": ("MBP10Msg", 10)}  # class, rtype
+_FIX = "fetch schema mbo, mbp-10, mbp-1 or trades of the same days"
+_SCHEMAS = {  # class, rtype
+    "mbo": ("MBOMsg", 160),
+    "mbp-1": ("MBP1Msg", 1),
+    "mbp-10": ("MBP10Msg", 10),
+    "trades": ("TradeMsg", 0),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +92,6 @@ def _package() -> Any:
 
 
 def _lack(schema: str) -> str:
-    if schema == "trades":
-        return "holds trades alone, no book to replay"
     return f"is of schema {schema}, not a record of a book's changes" if schema else "mixes schemas"
 
 
