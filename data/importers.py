@@ -73,7 +73,7 @@ def read(
         if symbol is not None:
             raise DataError(f"{path} holds events, of one contract; leave symbol= out")
         recordings = events(Path(path), contract, day, limit)
-        _one_day(path, [one.trading_day for one in recordings], day, split)
+        _one_day(path, sorted({one.trading_day for one in recordings}), day, split)
         if strict:
             _strictly(path, recordings)
         return list(recordings)

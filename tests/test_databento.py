@@ -262,9 +262,9 @@ def test_an_evening_of_the_contract_belongs_to_the_weekday_after(tmp_path: Path)
         order("C", 7, BUY, 3720.25, 9, at=(4 * 24 + 11) * hour),  # Friday evening, New Year's Day
     ]
     path = write_dbn(tmp_path / "x.dbn", records)
-    utc = [one for one in read(path) if isinstance(one, EventRecording)]
+    utc = [one for one in read(path, split=True) if isinstance(one, EventRecording)]
     assert [one.trading_day for one in utc] == [date(2020, 12, 28), date(2020, 12, 29), date(2021, 1, 2)]
-    found = [one for one in read(path, contract=CME) if isinstance(one, EventRecording)]
+    found = [one for one in read(path, contract=CME, split=True) if isinstance(one, EventRecording)]
     assert [one.trading_day for one in found] == [date(2020, 12, 28), date(2020, 12, 29), date(2021, 1, 4)]
     assert [one.rows_in for one in found] == [3, 1, 1]
     assert told(found[1]) == [
@@ -361,7 +361,7 @@ def test_the_best_quote_alone_is_a_window_of_one_level_and_a_day_begins_with_wha
         levels("A", [(3720.5, 3)], [(3720.75, 5)], at=1, depth=1),
         levels("C", BIDS[:1], [(3720.75, 5)], at=24 * 3600, depth=1),
     ]
-    found = read(write_dbn(tmp_path / "x.dbn.zst", records, metadata("mbp-1")))
+    found = read(write_dbn(tmp_path / "x.dbn.zst", records, metadata("mbp-1")), split=True)
     first, second = (one for one in found if isinstance(one, EventRecording))
     assert told(first)[2:] == [
         (LEVEL, BID, BEST + 1, 3, -1),
@@ -487,7 +487,7 @@ def test_without_the_package_the_error_names_it(tmp_path: Path, monkeypatch: pyt
 def test_import_stores_every_instrument_and_day(tmp_path: Path) -> None:
     records = [order("A", 1, BUY, 3720.25, 5), order("A", 2, BUY, 50.0, 5, instrument=77, at=24 * 3600)]
     path = write_dbn(tmp_path / "x.dbn.zst", records, metadata(symbols={"ESH1": 5482, "CLG1": 77}))
-    done = CliRunner().invoke(data_app, ["import", str(path), "--catalogue", str(tmp_path / "kept")])
+    done = CliRunner().invoke(data_app, ["import", str(path), "--split", "--catalogue", str(tmp_path / "kept")])
     assert done.exit_code == 0, done.output
     stored = days(tmp_path / "kept")
     assert [one.path.parts[-3:] for one in stored] == [
