@@ -132,6 +132,8 @@ def translate(pair: Pair, contract: Contract, day: date) -> Translation:
             if moved[side][i] or (kind <= EXECUTED and side == mine):
                 corrections[i] += book.show(time, side, shown[side][i].tolist(), pair.sizes[side][i].tolist())
         after[i] = len(book.rows)
+    if max((row[3] for row in book.rows), default=0) > _LARGEST:
+        raise DataError(f"{pair.path}: a level has more shares than 32 bits hold; fetch the file again")
     if len(spans):
         book.phase(max(int(spans[-1, 1]), int(pair.time[-1])), CLOSED)
     return Translation(book.events(), after, book.orders, corrections, _findings(pair, book, corrections))
