@@ -43,7 +43,7 @@ from lobarena.data.lobster_files import (
     refuse,
     told_by,
 )
-from lobarena.data.recording import NOTED, REPAIRED, DataError, EventRecording, Finding
+from lobarena.data.recording import NOTED, DataError, EventRecording, Finding
 from lobarena.data.schema import ASK, BID, CLOSED, CONTINUOUS
 from lobarena.data.sessions import session_times, utc
 
@@ -132,6 +132,8 @@ def translate(pair: Pair, contract: Contract, day: date) -> Translation:
             if moved[side][i] or (kind <= EXECUTED and side == mine):
                 corrections[i] += book.show(time, side, shown[side][i].tolist(), pair.sizes[side][i].tolist())
         after[i] = len(book.rows)
+    if max((row[3] for row in book.rows), default=0) > _LARGEST:
+        raise DataError(f"{pair.path}: a level has more shares than 32 bits hold; fetch the file again")
     if len(spans):
         book.phase(max(int(spans[-1, 1]), int(pair.time[-1])), CLOSED)
     return Translation(book.events(), after, book.orders, corrections, _findings(pair, book, corrections))
@@ -193,9 +195,9 @@ def _findings(pair: Pair, book: Book, corrections: Ints) -> list[Finding]:
         ("halt", _rows(pair.kind == HALT), "price -1 trading stops, 1 it resumes, 0 quoting alone resumes", NOTED),
         ("unknown order", book.strangers, strangers, NOTED),
         ("order of another size", book.odd, "not what was left of it; the orderbook file decides", NOTED),
-        ("level in doubt", book.settled, settled, REPAIRED),
+        ("level in doubt", book.settled, settled, NOTED),
         ("crossed", _rows(crossed), "bid at or above ask in the orderbook file", NOTED),
-        ("level comes into sight", _rows(corrections > 0), levels, REPAIRED),
+        ("level comes into sight", _rows(corrections > 0), levels, NOTED),
     ]
     return [Finding(kind, len(at), at[0], why, action) for kind, at, why, action in found if at]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from dbn_files import ACTIONS, BUY, LAST, NOBODY, SECOND, SELL, SNAPSHOT, START, levels, metadata, order, write_dbn
+from dbn_files import BUY, LAST, NOBODY, SECOND, SELL, SNAPSHOT, START, levels, metadata, order, write_dbn
 from typer.testing import CliRunner
 
 from lobarena.cli_data import app as data_app
@@ -571,10 +571,6 @@ def test_a_day_of_orders_ends_with_the_venues_own_book(tmp_path: Path, seed: int
         for level in np.flatnonzero(sizes[side]).tolist()
     }
     assert found == ends
-
-
-def test_every_action_has_its_letter() -> None:
-    assert "".join(sorted(ACTIONS)) == "ACFMNRT"
 
 
 @pytest.mark.realdata

@@ -272,6 +272,12 @@ def test_a_file_cut_short_or_too_large_is_refused(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_level_of_more_shares_than_fit_is_refused(tmp_path: Path) -> None:
+    books = [row.replace("100000,90", "100000,2147483640") for row in BOOKS]
+    with pytest.raises(DataError, match="a level has more shares than 32 bits hold"):
+        read(write_pair(tmp_path, ("34200.1,3,7,30,100000,1", *MESSAGES[1:]), books))
+
+
 def test_a_crossed_book_is_told(tmp_path: Path) -> None:
     path = write_pair(tmp_path, books=changed(BOOKS, 10, "100000,60,100000,90,100400,15,99900,70"))
     assert counts(day_of(path))["crossed"] == (1, 10)
