@@ -32,7 +32,7 @@ from lobarena.sim.types import BAD_SIZE, STP_CANCEL_INCOMING, STP_CANCEL_RESTING
 
 pytestmark = pytest.mark.kernels
 
-EXAMPLES = 30 if config.DISABLE_JIT else int(__import__("os").environ.get("EX", "400"))
+EXAMPLES = 30 if config.DISABLE_JIT else 300
 
 
 class Case(NamedTuple):
