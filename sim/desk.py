@@ -43,7 +43,7 @@ def send_quotes(venue, seat):
             need[side, level] = target[side, level, 1]
     for row in range(s["rows"]):
         work = s["work"][row]
-        if work["state"] == FREE or work["state"] == LEAVING or work["left"] <= 0:
+        if work["state"] == FREE or work["state"] == LEAVING:
             continue
         side, keep = int(work["side"]), np.int64(0)
         for level in range(QUOTE_LEVELS):
