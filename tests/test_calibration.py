@@ -116,3 +116,19 @@ def test_a_liquid_future_trades_at_the_touch_and_seldom_beyond(shared_data):
     assert 2.0 < found["k"] < 6.0
     assert 0.3 < found["sigma"] < 0.8
     assert 1.0 <= found["spread"] < 1.1
+
+
+def test_a_record_of_levels_is_fitted_on_the_books_that_its_market_publishes():
+    """Each second 10 lots trade at the ask, a tick from the mid of 101."""
+    from test_levels import ASK, BID, BOOK, LEVEL, TRADE, record
+
+    from lobarena.sim.event_feed import event_feed
+
+    rows = list(BOOK)
+    for second in range(1, 61):
+        rows += [(1_000 * second, TRADE, BID, 102, 10), (1_000 * second, LEVEL, ASK, 102, 10)]
+    fitted = fit([event_feed(record(rows), publish_ms=500)])
+    assert fitted["spread"] == 2
+    assert fitted["volume"] == pytest.approx(10, rel=0.05)
+    assert fitted["A"] > 0
+    assert fit([event_feed(record([(0, LEVEL, BID, 100, 1)]))]) == {}
