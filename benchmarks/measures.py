@@ -208,7 +208,7 @@ def data_import(terms: Terms) -> Row:
     """Rows a second of reading, checking and repairing a recorded day."""
     from lobarena.data.importers import read
 
-    files = days_of(terms)
+    files = days_of(terms, ("IF.HOT_tick_20210104", "rb1805_20171113"))
     if not files:
         raise peers.NoPeerError("needs recorded files; name their folder by --data")
     count = sum(one.rows_in for path in files for one in read(path, split=True))

@@ -90,14 +90,22 @@ def _side(price: Floats, size: Floats, contract: Contract) -> dict[str, Mask]:
         "size not whole": parts,
         "size out of range": np.isfinite(size) & (size > _INT32),
     }
-    return {kind: mask.any(axis=1) for kind, mask in masks.items()}
+    return {kind: _some(mask) for kind, mask in masks.items()}
 
 
 def _unordered(price: Floats, size: Floats, away: int) -> Mask:
     """(n,) rows whose levels do not get worse one after the other (`away` +1 up, -1 down), or leave one out."""
     there = size > 0
     worse = (price[:, 1:] - price[:, :-1]) * away > 0
-    return np.asarray((there[:, 1:] & ~(there[:, :-1] & worse)).any(axis=1))
+    return _some(there[:, 1:] & ~(there[:, :-1] & worse))
+
+
+def _some(mask: Mask) -> Mask:
+    """(n, k) -> (n,) rows where any is true; column by column: numpy's own takes ten times as long on short rows."""
+    found = np.zeros(len(mask), bool)
+    for column in mask.T:
+        found |= column
+    return found
 
 
 def shrinking(values: Floats) -> Mask:
