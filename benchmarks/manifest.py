@@ -114,6 +114,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         schema, status = manifest["schema"], manifest["status"]
+        if not isinstance(manifest["config"], dict):
+            raise TypeError("config is no table of settings")
     except (ValueError, KeyError, TypeError) as error:
         raise ResultsError(f"{path} is damaged ({error}); run again with --overwrite or another --out") from None
     if not isinstance(schema, int) or schema > SCHEMA:

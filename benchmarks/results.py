@@ -150,10 +150,11 @@ def read(folder: Path | str) -> Results:
     """Read a results folder, finished or not; ResultsError says what is wrong with it and what to do."""
     folder = Path(folder)
     manifest = read_manifest(folder)
-    if manifest["status"] != COMPLETE:
-        tables = {name: pa.concat_tables([SCHEMAS[name].empty_table(), *_merged(folder, name)]) for name in SCHEMAS}
-        return Results(folder, manifest, **tables)
     older = _fill_model(manifest) if manifest["schema"] < 2 else ""
+    if manifest["status"] != COMPLETE:
+        empty = {name: schema.empty_table() for name, schema in SCHEMAS.items()}
+        tables = {name: pa.concat_tables([empty[name], *_merged(folder, name, older)]) for name in SCHEMAS}
+        return Results(folder, manifest, **tables)
     tables = {name: _read_parquet(folder / f"{name}.parquet", name, older) for name in SCHEMAS}
     for name, table in tables.items():
         told = table.drop_columns("fill_model") if older and name == "episodes" else table
@@ -166,11 +167,11 @@ def _fill_model(manifest: Mapping[str, Any]) -> str:
     return f"{manifest['config'].get('cancel_model', 'pro rata')}/{manifest['config'].get('impact', 'decay')}"
 
 
-def _merged(folder: Path, name: str) -> Iterator[pa.Table]:
+def _merged(folder: Path, name: str, older: str = "") -> Iterator[pa.Table]:
     """The tables `name` of all parts in the order of their episodes, fills numbered from 0."""
     rows = 0
     for _, _, part in _parts(folder):
-        table = _read_parquet(part / f"{name}.parquet", name)
+        table = _read_parquet(part / f"{name}.parquet", name, older)
         if name == "fills":
             numbers = pa.array(np.arange(rows, rows + table.num_rows, dtype=np.int64))
             table = table.set_column(0, SCHEMAS[name].field("fill"), numbers)
