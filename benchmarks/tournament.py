@@ -219,7 +219,7 @@ def _thinking(config: Config, unit: Unit, recorded: Recorded) -> dict[str, Charg
             if key not in recorded:
                 raise ConfigError(
                     f"{config.recorded_from} has no decisions of {label} in {e.track} {e.contract} {e.day} "
-                    f"segment {e.segment} rotation {e.rotation}; replay with the settings of that run"
+                    f"segment {e.segment} rotation {e.rotation} under {model}; replay with the settings of that run"
                 )
             draws = recorded[key]
         charges[label] = Charge(config.decision_latency, median, draws)
@@ -227,7 +227,10 @@ def _thinking(config: Config, unit: Unit, recorded: Recorded) -> dict[str, Charg
 
 
 def _recorded(config: Config) -> Recorded:
-    """Latencies of an earlier run, ns, by the episode and agent that they belong to."""
+    """Latencies of an earlier run, ns, by the episode, agent and fill model that they belong to.
+
+    Those of a run under one fill model serve every model; of a band, each model has its own.
+    """
     if config.decision_latency != "recorded":
         return {}
     try:
@@ -245,7 +248,10 @@ def _recorded(config: Config) -> Recorded:
     for begin, end in zip([0, *change], [*change, len(latency)], strict=True):
         if end > begin:
             found[keys[(int(episode[begin]), int(seat[begin]))]] = latency[begin:end]
-    return found
+    if len({key[-1] for key in found}) > 1:
+        return found
+    models = [fill_models.name(*model) for model in fill_models.models(config)]
+    return {(*key[:-1], model): draws for key, draws in found.items() for model in models}
 
 
 def _data_rows(programme: Sequence[Field]) -> list[dict[str, Any]]:
