@@ -1,4 +1,7 @@
-"""What the plots of a report show, as arrays: read from the tables of a results folder, thinned out for a screen."""
+"""What the plots of a report show, as arrays: read from the tables of a results folder, thinned out for a screen.
+
+What runs over episodes takes those of one fill model, and refuses several with a ValueError.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +11,7 @@ import pyarrow as pa
 
 from lobarena.benchmarks.metrics import SECOND
 from lobarena.benchmarks.results import Results
+from lobarena.benchmarks.statistics import of_one_model
 
 POINTS = 1_500  # at most, of one line
 BINS = 61  # at most, of an inventory distribution
@@ -22,6 +26,7 @@ def seats_of(episodes: pa.Table) -> dict[tuple[int, int], tuple[str, str]]:
 
 def mean_curves(results: Results) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
     """track -> agent -> (minutes since the opening, mean PnL in currency); an episode that is over stands still."""
+    of_one_model(results.episodes)
     opens = _by_seat(results.episodes, "opens")
     paths: dict[str, dict[str, list[tuple[np.ndarray, np.ndarray]]]] = {}
     for key, (track, agent), part in _groups(results, results.curve, ("time", "pnl")):
@@ -39,6 +44,7 @@ def mean_curves(results: Results) -> dict[str, dict[str, tuple[np.ndarray, np.nd
 
 def inventories(results: Results) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
     """track -> agent -> (position in lots, share of time); bins of one lot, or wider ones where positions are large."""
+    of_one_model(results.episodes)
     held: dict[str, dict[str, list[np.ndarray]]] = {}
     for _, (track, agent), part in _groups(results, results.curve, ("position",)):
         held.setdefault(track, {}).setdefault(agent, []).append(part["position"])
@@ -56,6 +62,7 @@ def inventories(results: Results) -> dict[str, dict[str, tuple[np.ndarray, np.nd
 
 def latencies(results: Results) -> dict[str, dict[str, dict[str, list[float]]]]:
     """track -> agent -> {"charged", "measured"} -> [p50, p90, p99, max] in us, over all decisions."""
+    of_one_model(results.episodes)
     gathered: dict[tuple[str, str], list[dict[str, np.ndarray]]] = {}
     for _, names, part in _groups(results, results.decisions, ("latency", "measured_ns")):
         gathered.setdefault(names, []).append(part)

@@ -4,6 +4,7 @@ A block is one piece of market: (exchange, contract, day, segment). All agents o
 blocks are drawn with replacement, the same draw for every agent (common random numbers): what a hard day does to
 everyone cancels in a difference. Every estimate is a mean over episodes, sum of the blocks' sums / sum of their counts.
 A failed episode counts with the PnL that it had when its position was closed: to crash must not pay.
+The fill models of a band (docs/fills.md) are no sample: episodes of several together are refused.
 """
 
 import math
@@ -13,6 +14,7 @@ from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 RESAMPLES = 9_999  # of the bootstrap; p-values are multiples of 1 / (RESAMPLES + 1)
 LEVEL = 0.95  # of the intervals
@@ -82,8 +84,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def of_one_model(episodes: pa.Table) -> None:
+    """ValueError when the rows were played under several fill models, which no mean may run over."""
+    found = pc.unique(episodes.column("fill_model")).to_pylist() if "fill_model" in episodes.column_names else []
+    if len(found) > 1:
+        raise ValueError(f"episodes of the fill models {', '.join(found)}; choose one with fill_models.under")
+
+
 def _columns(episodes: Any) -> dict[str, np.ndarray]:
     table = episodes if isinstance(episodes, pa.Table) else pa.Table.from_pandas(episodes, preserve_index=False)
+    of_one_model(table)
     return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
