@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 from lobarena.benchmarks import fill_models
+from lobarena.benchmarks.fill_band import band
 from lobarena.benchmarks.manifest import ResultsError, no_space
-from lobarena.benchmarks.report_tables import ACTIVITY, AGENT, BAND, CURRENCY, DIFFERENCES, LEADERBOARD, Column, shown
+from lobarena.benchmarks.report_tables import (
+    ACTIVITY,
+    AGENT,
+    BAND,
+    BAND_CONTRACTS,
+    CURRENCY,
+    DIFFERENCES,
+    LEADERBOARD,
+    Column,
+    shown,
+)
 from lobarena.benchmarks.results import Results
 from lobarena.benchmarks.statistics import leaderboard, paired_differences
 
@@ -28,11 +39,12 @@ def as_json(results: Results) -> dict[str, Any]:
 
     run: facts of the manifest. leaderboard, differences: as in `statistics`. contracts: the leaderboard of each
     contract, with the keys exchange and contract. failures: a row a failed episode and seat. currency: of all money.
-    All but failures are of the settings' own fill model; fill_models, band, band_orders: as in `fill_models`.
+    All but failures are of the settings' own fill model, the first of fill_models. band, band_contracts, band_orders:
+    agents, contracts and orders of `fill_band.band`.
     """
     names = fill_models.played(results)
     whole, results = results, fill_models.under(results, names[0])
-    rows = fill_models.band(whole) if len(names) > 1 else []
+    doubt = band(whole)
     seed, episodes = int(results.manifest["seed"]), results.episodes
     where = zip(episodes.column("exchange").to_pylist(), episodes.column("contract").to_pylist(), strict=True)
     contracts = []
@@ -42,7 +54,7 @@ def as_json(results: Results) -> dict[str, Any]:
         )
         contracts += [{"exchange": exchange, "contract": contract, **row} for row in leaderboard(own, seed=seed)]
     failed = whole.episodes.filter(pc.not_equal(whole.episodes.column("status"), "ok"))
-    columns = ["episode", "track", "exchange", "contract", "day", "segment", "rotation", "seat", "agent", "error"]
+    columns = ["episode", "track", "exchange", "contract", "day", "segment", "rotation", "seat", "agent", "fill_model"]
     summary = {
         "schema": 1,
         "currency": CURRENCY,
@@ -50,10 +62,11 @@ def as_json(results: Results) -> dict[str, Any]:
         "leaderboard": leaderboard(episodes, seed=seed),
         "differences": paired_differences(episodes, seed=seed),
         "contracts": contracts,
-        "failures": failed.select(columns).to_pylist(),
+        "failures": failed.select([*columns, "error"]).to_pylist(),
         "fill_models": names,
-        "band": rows,
-        "band_orders": fill_models.orders(rows),
+        "band": doubt["agents"],
+        "band_contracts": doubt["contracts"],
+        "band_orders": doubt["orders"],
     }
     known: dict[str, Any] = _known(summary)
     return known
@@ -72,13 +85,7 @@ def terminal(results: Results, console: "Console") -> None:
         leads = [row for row in summary["differences"] if row["track"] == track and row["first"] == board[0]["agent"]]
         if leads:
             _print(console, f"{track}: what the best leads by, paired", DIFFERENCES, leads)
-    if summary["band"]:
-        for track in dict.fromkeys(row["track"] for row in summary["band"]):
-            title = f"{track}: band over {len(summary['fill_models'])} fill models, the settings' own in the middle"
-            _print(console, title, BAND, [row for row in summary["band"] if row["track"] == track])
-        open_ = [row for row in summary["band_orders"] if row["verdict"] != "better under all"]
-        count = len(summary["band_orders"])
-        console.print(f"{count - len(open_)} of {count} pairs of agents are ordered alike under all fill models")
+    _terminal_band(summary, console)
     for row in summary["failures"]:
         what = f"failed: {row['agent']} in episode {row['episode']} ({row['contract']}, {row['day']}): {row['error']}"
         console.print(what, style="red", markup=False, highlight=False)
@@ -106,6 +113,26 @@ def html(results: Results, path: Path | str, episode: int | None = None) -> Path
         temporary.write_text(page(results, own, as_json(results), chosen), encoding="utf-8")
         os.replace(temporary, path)
     return path
+
+
+def _terminal_band(summary: dict[str, Any], console: "Console") -> None:
+    names = summary["fill_models"]
+    if len(names) > 1 and not summary["band"]:
+        console.print("no market was played under every fill model yet: no band", style="yellow")
+    for track in dict.fromkeys(row["track"] for row in summary["band"]):
+        rows, places, pairs = (
+            [row for row in summary[key] if row["track"] == track] for key in ("band", "band_contracts", "band_orders")
+        )
+        title = f"{track}: band, the least to the most over {len(names)} fill models; mean PnL under {names[0]}"
+        _print(console, title, tuple(column for column in BAND if column.key != "map"), rows)
+        if len({(row["exchange"], row["contract"]) for row in places}) > 1:
+            _print(console, f"{track}: band by contract", BAND_CONTRACTS, places)
+        undecided = [f"{row['first']} and {row['second']}" for row in pairs if row["verdict"] == "undecided"]
+        order = (
+            f"{track}: {len(pairs) - len(undecided)} of {len(pairs)} pairs of agents have one order under all models"
+        )
+        told = f"{order}; undecided: {', '.join(undecided)}" if undecided else order
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print(console: "Console", title: str, columns: tuple[Column, ...], rows: list[dict[str, Any]]) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from lobarena.benchmarks.fill_models import QUEUES
+
 Figure = dict[str, Any]
 Curves = dict[str, tuple[np.ndarray, np.ndarray]]
 
@@ -45,38 +47,63 @@ def inventory(curves: Curves, agents: list[str]) -> Figure:
 
 
 def band(rows: list[dict[str, Any]], models: list[str], currency: str) -> Figure:
-    """One line an agent from its least to its most mean PnL, one mark a fill model."""
-    names = [_text(row["agent"]) for row in rows]
-    traces: list[dict[str, Any]] = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": numbers([row["pnl_mean_low"], row["pnl_mean_high"]]),
-            "y": [name, name],
-            "line": {"color": COLOURS[9], "width": 2},
-            "hoverinfo": "skip",
-            "showlegend": False,
-        }
-        for name, row in zip(names, rows, strict=True)
-    ]
-    traces += [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": _text(model),
-            "x": numbers(row["models"].get(model, math.nan) for row in rows),
-            "y": names,
-            "marker": {
-                "color": COLOURS[place % len(COLOURS)],
-                "size": 11 if place == 0 else 9,
-                "symbol": "diamond" if place == 0 else "circle-open",
-            },
-            "hovertemplate": f"%{{y}}, {_text(model)}: %{{x:,.0f}} {currency}<extra></extra>",
-        }
-        for place, model in enumerate(models)
-    ]
+    """A bar an agent from its least to its most mean PnL; on it a mark a fill model, with its interval over episodes.
+
+    models: the settings' own first; its mark is the large one. Colour tells the queue model, shape the impact rule.
+    """
+    known = sorted(dict.fromkeys(model.partition("/")[0] for model in models), key=_queue)
+    order = sorted(models, key=lambda model: (_queue(model.partition("/")[0]), model))
+    traces: list[dict[str, Any]] = []
+    for place, row in enumerate(rows):
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": numbers([row["pnl_mean_low"], row["pnl_mean_high"]]),
+                "y": [place, place],
+                "line": {"color": "rgba(136,136,136,0.25)", "width": 40},
+                "hoverinfo": "skip",
+                "showlegend": False,
+            }
+        )
+    for place, model in enumerate(order):
+        queue, _, impact = model.partition("/")
+        found, own, colour = (
+            [row["models"][model] for row in rows],
+            model == models[0],
+            COLOURS[known.index(queue) % 10],
+        )
+        up, down = (
+            numbers(sign * ((one[end] if one[end] is not None else math.nan) - one["pnl_mean"]) for one in found)
+            for sign, end in ((1, "pnl_high"), (-1, "pnl_low"))
+        )
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": _text(model),
+                "x": numbers(one["pnl_mean"] for one in found),
+                "y": [row + 0.6 * (place - (len(order) - 1) / 2) / max(len(order) - 1, 1) for row in range(len(rows))],
+                "error_x": {"array": up, "arrayminus": down, "thickness": 1, "width": 0, "color": colour},
+                "marker": {
+                    "color": colour,
+                    "size": 13 if own else 9,
+                    "symbol": {"restore": "triangle-right", "keep": "triangle-left"}.get(impact, "diamond"),
+                    "line": {"color": "#888", "width": 1.5 if own else 0},
+                },
+                "text": [_text(row["agent"]) for row in rows],
+                "hovertemplate": f"%{{text}}, {_text(model)}: %{{x:,.0f}} {currency}<extra></extra>",
+            }
+        )
     layout = _axes(f"mean PnL ({currency} / episode)", "")
-    return {"data": traces, "layout": layout | {"yaxis": layout["yaxis"] | {"autorange": "reversed"}}}
+    ticks = {"tickvals": list(range(len(rows))), "ticktext": [_text(row["agent"]) for row in rows], "zeroline": False}
+    layout["yaxis"] |= {"range": [len(rows) - 0.5, -0.5], **ticks}
+    return {"data": traces, "layout": layout | {"height": max(420, 200 + 64 * len(rows))}}
+
+
+def _queue(model: str) -> tuple[int, str]:
+    """The place of a queue model, pessimistic first."""
+    return (QUEUES.index(model) if model in QUEUES else len(QUEUES), model)
 
 
 def attribution(board: list[dict[str, Any]], currency: str) -> Figure:

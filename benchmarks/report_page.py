@@ -12,6 +12,8 @@ from lobarena.benchmarks.report_tables import (
     ACTIVITY,
     ATTRIBUTION,
     BAND,
+    BAND_CONTRACTS,
+    BAND_MORE,
     CONTRACTS,
     CURRENCY,
     DATA,
@@ -28,6 +30,10 @@ TRACK_NOTES = {
     "solo": "Each agent alone against the replayed market.",
     "arena": "All agents in one market, competing for the same queue.",
 }
+ORDER_NOTE = (
+    "Mean paired difference under each model, over the same blocks. Clear of 0: under how many models its 95 % "
+    "interval over the blocks lies above 0."
+)
 PAIR_NOTE = "Over the blocks that both have met; two-sided bootstrap p-values, Holm's correction over the pairs."
 
 
@@ -69,11 +75,13 @@ def _header(results: Results, summary: dict[str, Any], tracks: list[str]) -> str
         ("decisions", results.decisions.num_rows),
         ("failed episodes", len(summary["failures"])),
     ]
+    if len(summary["fill_models"]) > 1:
+        tiles.append(("fill models", len(summary["fill_models"])))
     cards = "".join(
         f'<div class="card"><span class="soft">{name}</span><b>{count:,}</b></div>' for name, count in tiles
     )
     places = [(f"track-{place}", track) for place, track in enumerate(tracks)]
-    places += [("band", "fills under doubt")] if summary["band"] else []
+    places += [("band", "fills under doubt")] if len(summary["fill_models"]) > 1 else []
     places += [("episode", "one episode"), ("contracts", "contracts"), ("trouble", "failures"), ("facts", "run facts")]
     links = "".join(f'<a href="#{place}">{html.escape(name)}</a>' for place, name in places)
     return (
@@ -127,19 +135,44 @@ def _track(place: str, track: str, summary: dict[str, Any], shown: dict[str, Any
 
 def _band(summary: dict[str, Any]) -> str:
     """What the fills that nobody can know do to the results; nothing where one model was played."""
-    if not summary["band"]:
+    names = summary["fill_models"]
+    if len(names) < 2:
         return ""
-    names, cards = summary["fill_models"], ""
-    for number, track in enumerate(dict.fromkeys(row["track"] for row in summary["band"])):
-        rows = [row for row in summary["band"] if row["track"] == track]
-        note = "One mark a fill model, the line from the least to the most; the filled mark is the settings' own model."
-        cards += _plot(f"band-{number}", f"Mean PnL, {track}", note, figures.band(rows, names, CURRENCY))
-        cards += f'<div class="card"><h3>Band, {html.escape(track)}</h3>{table(BAND, rows)}</div>'
-    note = "Whether one agent's mean PnL is above the other's under every fill model."
+    head = '<section id="band"><h2>Fills under doubt</h2><p class="soft">'
+    if not summary["band"]:
+        return f"{head}No market was played under every fill model yet.</p></section>"
+    cards = "".join(
+        _band_of(f"band-{number}", track, summary)
+        for number, track in enumerate(dict.fromkeys(row["track"] for row in summary["band"]))
+    )
     return (
-        f'<section id="band"><h2>Fills under doubt</h2><p class="soft">The same episodes, seeds and event times under '
-        f"{len(names)} models of queue and impact ({html.escape(', '.join(names))}); they are bounds, not samples.</p>"
-        f"{cards}{_more('Is the order of the agents certain?', note, table(ORDERS, summary['band_orders']))}</section>"
+        f"{head}The same episodes, seeds and event times under {len(names)} models of queue and impact "
+        f"({html.escape(', '.join(names))}). They are bounds, not samples: a band runs from the least to the most over "
+        f"the models, an interval over the episodes of one. All other sections show {html.escape(names[0])}.</p>"
+        f"{cards}</section>"
+    )
+
+
+def _band_of(place: str, track: str, summary: dict[str, Any]) -> str:
+    rows, contracts, pairs = (
+        [row for row in summary[key] if row["track"] == track] for key in ("band", "band_contracts", "band_orders")
+    )
+    decided = sum(row["verdict"] != "undecided" for row in pairs)
+    title = html.escape(track)
+    drawn = _plot(
+        place,
+        f"Mean PnL, {track}",
+        "The bar runs from the least to the most over the fill models; a mark is one of them with its 95 % interval "
+        "over the episodes, the large one the settings' own. Colour tells the queue model, shape the impact rule.",
+        figures.band(rows, summary["fill_models"], CURRENCY),
+    )
+    return (
+        f'{drawn}<div class="card"><h3>Band, {title}</h3><p class="soft">Certain: maker lots that fill at the same '
+        f"instant, side and price under every model, of those under the settings' own.</p>{table(BAND, rows)}</div>"
+        f'<div class="card"><h3>Order of the agents, {title}: {decided} of {len(pairs)} pairs have one under all models'
+        f'</h3><p class="soft">{html.escape(ORDER_NOTE)}</p>{table(ORDERS, pairs)}</div>'
+        f"{_more('Further measures', '', table(BAND_MORE, rows))}"
+        f"{_more('Band by contract', '', table(BAND_CONTRACTS, contracts))}"
     )
 
 

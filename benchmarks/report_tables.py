@@ -19,6 +19,7 @@ class Column:
     form: str = ",.0f"  # of format(); "" for text, "interval" for pnl_low to pnl_high
     scale: float = 1.0
     bad: bool = False  # whether anything but 0 is a warning
+    band: bool = False  # from <key>_low to <key>_high, the least and the most over the fill models
 
 
 AGENT = Column("agent", "agent", form="")
@@ -83,24 +84,43 @@ DIFFERENCES = (
     Column("p", "p", form=".4f"),
     Column("p_holm", "p, Holm", form=".4f"),
 )
+_CERTAIN = Column("certain", "certain", "% of maker lots", ",.1f", 100)
 BAND = (
     AGENT,
     Column("pnl_mean", "mean PnL", f"{CURRENCY} / episode"),
-    Column("pnl_mean", "least to most", CURRENCY, "band"),
-    Column("pnl_map", "PnLMAP", f"{CURRENCY} / lot", ",.1f"),
-    Column("pnl_map", "least to most", f"{CURRENCY} / lot", "band"),
-    Column("fills", "fills", "/ episode", ",.1f"),
-    Column("fills", "least to most", "/ episode", "band"),
-    Column("mdd", "MDD", CURRENCY),
-    Column("mdd", "least to most", CURRENCY, "band"),
+    Column("pnl_mean", "band", CURRENCY, band=True),
+    Column("pnl_map", "PnLMAP", f"{CURRENCY} / lot", ",.1f", band=True),
+    Column("mdd", "MDD", CURRENCY, band=True),
+    Column("map", "MAP", "lots", ",.2f", band=True),
+    Column("fills", "fills", "/ episode", ",.1f", band=True),
+    _CERTAIN,
+)
+BAND_MORE = (
+    AGENT,
+    Column("pr", "PR", "bp of notional", ",.3f", 1e4, band=True),
+    Column("sharpe", "Sharpe", "per episode", ",.2f", band=True),
+    Column("spread", "spread captured", CURRENCY, band=True),
+    Column("adverse", "adverse (5 s)", CURRENCY, band=True),
+    Column("fill_ratio", "fill ratio", "% of lots", ",.1f", 100, band=True),
+    Column("maker_lots", "maker lots", "in all"),
+    Column("certain_lots", "of them certain", "in all"),
+    Column("certain_of_any", "certain", "% of any model's", ",.1f", 100),
+)
+BAND_CONTRACTS = (
+    Column("contract", "contract", form=""),
+    *BAND[:3],
+    Column("fills", "fills", "/ episode", ",.1f", band=True),
+    _CERTAIN,
 )
 ORDERS = (
-    Column("track", "track", form=""),
     Column("first", "agent", form=""),
     Column("second", "against", form=""),
+    Column("verdict", "verdict", form=""),
     Column("models", "ahead under", "models"),
     Column("of", "of", "models"),
-    Column("verdict", "verdict", form=""),
+    Column("clear", "clear of 0 under", "models"),
+    Column("difference", "ahead by", f"{CURRENCY} / episode"),
+    Column("difference", "band", CURRENCY, band=True),
 )
 CONTRACTS = (
     Column("contract", "contract", form=""),
@@ -112,6 +132,7 @@ CONTRACTS = (
 FAILURES = (
     Column("episode", "episode", form="d"),
     Column("track", "track", form=""),
+    Column("fill_model", "fill model", form=""),
     Column("contract", "contract", form=""),
     Column("day", "day", form="d"),
     AGENT,
@@ -133,11 +154,12 @@ def shown(column: Column, row: dict[str, Any]) -> str:
         return "-" if value is None else str(value)
     if column.form == "interval":
         return f"{_number(row['pnl_low'], ',.0f')} to {_number(row['pnl_high'], ',.0f')}"
-    if column.form == "band":
-        return f"{_number(row[f'{column.key}_low'], ',.1f')} to {_number(row[f'{column.key}_high'], ',.1f')}"
+    if column.band:
+        low, high = (_scaled(column, row.get(f"{column.key}_{end}")) for end in ("low", "high"))
+        return f"{low} to {high}"
     if column.key == "parameters" and value == -1:
         return "-"
-    return _number(value if value is None or column.scale == 1 else value * column.scale, column.form)
+    return _scaled(column, value)
 
 
 def table(columns: Sequence[Column], rows: Sequence[dict[str, Any]]) -> str:
@@ -147,17 +169,18 @@ def table(columns: Sequence[Column], rows: Sequence[dict[str, Any]]) -> str:
         f"<small>{html.escape(column.unit) or '&nbsp;'}</small></th>"
         for column in columns
     )
-    span = _span(rows) if any(column.form == "interval" for column in columns) else (0.0, 1.0)
-    body = "".join(f"<tr>{''.join(_cell(column, row, span) for column in columns)}</tr>" for row in rows)
+    spans = {column: _span(rows, ends) for column in columns if (ends := _ends(column))}
+    body = "".join(f"<tr>{''.join(_cell(column, row, spans.get(column)) for column in columns)}</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _cell(column: Column, row: dict[str, Any], span: tuple[float, float]) -> str:
+def _cell(column: Column, row: dict[str, Any], span: tuple[float, float] | None) -> str:
     value = row.get(column.key)
     unknown = value is None or (isinstance(value, float) and not math.isfinite(value))
     text, picture = html.escape(shown(column, row)), ""
-    if column.form == "interval" and not unknown:
-        picture = _range(row["pnl_low"], row["pnl_mean"], row["pnl_high"], *span) + " "
+    if span and not unknown:
+        low, high = _ends(column)
+        picture = _range(row[low], row["pnl_mean"], row[high], *span) + " "
     kind = _class(column, warn=column.bad and bool(value))
     return f'<td{kind} data-value="{"" if unknown else html.escape(str(value))}">{picture}{text}</td>'
 
@@ -167,6 +190,17 @@ def _class(column: Column, warn: bool = False) -> str:
     return f' class="{" ".join(names)}"' if names else ""
 
 
+def _ends(column: Column) -> tuple[str, ...]:
+    """The keys of the interval about the mean PnL that a column draws; () when it draws none."""
+    if column.form == "interval":
+        return "pnl_low", "pnl_high"
+    return ("pnl_mean_low", "pnl_mean_high") if column.band and column.key == "pnl_mean" else ()
+
+
+def _scaled(column: Column, value: Any) -> str:
+    return _number(value if value is None or column.scale == 1 else value * column.scale, column.form)
+
+
 def _number(value: Any, form: str) -> str:
     if value is None or not math.isfinite(value):
         return "-"
@@ -174,9 +208,9 @@ def _number(value: Any, form: str) -> str:
     return text[1:] if text.startswith("-") and not text.strip("-0.,") else text
 
 
-def _span(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
+def _span(rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> tuple[float, float]:
     """From the lowest to the highest end of an interval, 0 among them."""
-    ends = [row[key] for row in rows for key in ("pnl_low", "pnl_high") if row[key] is not None]
+    ends = [row[key] for row in rows for key in keys if row[key] is not None]
     known = [end for end in ends if math.isfinite(end)] + [0.0]
     return min(known), max(known) if max(known) > min(known) else min(known) + 1
 

@@ -16,7 +16,8 @@ from lobarena.terminal import INTERRUPTED, Json, progress, remark
 
 EXAMPLE = (
     "Example: lobarena tournament --agents foic:N=1,M=2,glft --contracts RBSYN --episode-minutes 5  "
-    "(lists are written a,b,c; key=value goes with the agent before it)"
+    "(lists are written a,b,c; key=value goes with the agent before it). "
+    "lobarena tournament --fills band plays seven fill models and tells each result as a band over them"
 )
 _KINDS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
 
