@@ -7,7 +7,9 @@ import ctypes
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import config, from_dtype, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lobarena.data.schema import EVENT, SNAPSHOT
@@ -86,6 +88,25 @@ DECK = np.dtype(
 )
 
 
+def _fetcher() -> Any:
+    """A kernel function that asks the processor to have the line at an address in its cache soon."""
+    if not _COMPILED:
+        return lambda address: None
+
+    @intrinsic
+    def fetch(_typing: Any, address: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            number, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+            kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+            where = builder.inttoptr(arguments[0], byte)
+            asked = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            builder.call(asked, [where, number(0), number(3), number(1)])  # to read, to be kept, data
+
+        return types.void(types.uint64), generate
+
+    return fetch
+
+
 def _at(dtype: "np.dtype[Any]") -> Any:
     """A kernel function from an address to the record of that type that lies there."""
     if not _COMPILED:
@@ -108,6 +129,7 @@ def _rows_at(kind: Any, *shape: int) -> Any:
     return _at(np.dtype([("row", kind, (2**30 // row.itemsize, *shape))]))
 
 
+fetch = _fetcher()
 book_at, venue_at = _at(book_type(*SMALL)), _at(venue_type(SMALL[0]))
 large_book_at, large_venue_at = _at(book_type(*LARGE)), _at(venue_type(LARGE[0]))
 deck_at = _at(DECK)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lobarena.data.schema import BID
+from lobarena.data.schema import BID, EVENT, SNAPSHOT
 from lobarena.sim._jit import free, kernel
 from lobarena.sim.actions import WIDTH, act
 from lobarena.sim.blocks import ROW
@@ -12,6 +12,7 @@ from lobarena.sim.case import (
     deck_at,
     events_at,
     features_at,
+    fetch,
     flags_at,
     history_at,
     ids_at,
@@ -36,6 +37,7 @@ from lobarena.sim.types import LARGE, LIQUIDATION, MAX_SEATS, SMALL, book_type
 _BOOK, _VENUE = book_type(*SMALL).itemsize, venue_type(SMALL[0]).itemsize  # bytes
 _LARGE_BOOK, _LARGE_VENUE = book_type(*LARGE).itemsize, venue_type(LARGE[0]).itemsize
 _MINDS = MIND.itemsize * (MAX_SEATS + 1)  # bytes of an environment
+_EVENT, _SNAPSHOT = EVENT.itemsize, SNAPSHOT.itemsize
 _PARTS, _ROW = len(PARTS), len(ROW)
 
 
@@ -141,6 +143,9 @@ def _advance(book, venue, case, deck, i):
         _show(venue, case, deck, i, j)
     case["fresh"], case["begun"], case["lost"] = 0, 0, venue["lost"]
     times_at(deck["times"])["row"][i] = venue["now"]
+    for line in range(3):  # of the record, what the next step begins with: nobody else brings it into the cache
+        fetch(_place(case["events"], _EVENT * venue["event"] + 64 * line))
+        fetch(_place(case["snapshots"], _SNAPSHOT * venue["shots"] + 64 * line))
     return True
 
 
