@@ -1,26 +1,14 @@
-"""The records of a batch: one environment, one learner in it, and where everything lies.
-
-A batch hands its kernel addresses: an array of so large a record, given to a kernel from Python, costs microseconds.
-"""
-
-import ctypes
-from typing import Any
+"""The records of a batch: one environment, one learner in it, and where everything lies."""
 
 import numpy as np
-from llvmlite import ir
-from numba import config, from_dtype, types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from lobarena.data.schema import EVENT, SNAPSHOT
 from lobarena.sim.blocks import LAYOUT, ROW
 from lobarena.sim.features import MEMORY
 from lobarena.sim.minds import MIND
+from lobarena.sim.place import at, rows_at
 from lobarena.sim.rewards import WEIGHTS
-from lobarena.sim.state import venue_type
-from lobarena.sim.types import LARGE, MAX_SEATS, OBSERVATION, SMALL, book_type
-
-_COMPILED = not config.DISABLE_JIT  # type: ignore[attr-defined]  # numba sets its settings at run time
+from lobarena.sim.types import MAX_SEATS, OBSERVATION
 
 ACCOUNT = ("wealth", "fees", "map", "lots")  # currency, currency, lots, lots traded in this step
 
@@ -88,52 +76,8 @@ DECK = np.dtype(
 )
 
 
-def _fetcher() -> Any:
-    """A kernel function that asks the processor to have the line at an address in its cache soon."""
-    if not _COMPILED:
-        return lambda address: None
-
-    @intrinsic
-    def fetch(_typing: Any, address: Any) -> Any:
-        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            number, byte = ir.IntType(32), ir.IntType(8).as_pointer()
-            kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-            where = builder.inttoptr(arguments[0], byte)
-            asked = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-            builder.call(asked, [where, number(0), number(3), number(1)])  # to read, to be kept, data
-
-        return types.void(types.uint64), generate
-
-    return fetch
-
-
-def _at(dtype: "np.dtype[Any]") -> Any:
-    """A kernel function from an address to the record of that type that lies there."""
-    if not _COMPILED:
-        return lambda address: np.frombuffer((ctypes.c_char * dtype.itemsize).from_address(int(address)), dtype)[0]  # type: ignore[call-overload]
-    record = from_dtype(dtype)
-
-    @intrinsic
-    def at(_typing: Any, address: Any) -> Any:
-        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            return builder.inttoptr(arguments[0], context.get_value_type(record))
-
-        return record(types.uint64), generate
-
-    return at
-
-
-def _rows_at(kind: Any, *shape: int) -> Any:
-    """Likewise to a record whose one field "row" is an array; nobody allocates, or reads, more rows than there are."""
-    row = np.dtype((kind, shape)) if shape else np.dtype(kind)
-    return _at(np.dtype([("row", kind, (2**30 // row.itemsize, *shape))]))
-
-
-fetch = _fetcher()
-book_at, venue_at = _at(book_type(*SMALL)), _at(venue_type(SMALL[0]))
-large_book_at, large_venue_at = _at(book_type(*LARGE)), _at(venue_type(LARGE[0]))
-deck_at = _at(DECK)
-events_at, snapshots_at, ids_at = _rows_at(EVENT), _rows_at(SNAPSHOT), _rows_at("i8")
-cases_at, learners_at, minds_at = _rows_at(CASE), _rows_at(LEARNER), _rows_at(MIND)
-numbers_at, times_at, layout_at, features_at = _rows_at("f8"), _rows_at("i8"), _rows_at(LAYOUT), _rows_at("f4")
-history_at, flags_at = _rows_at("f4", len(ROW)), _rows_at("u1")
+deck_at = at(DECK)
+events_at, snapshots_at, ids_at = rows_at(EVENT), rows_at(SNAPSHOT), rows_at("i8")
+cases_at, learners_at, minds_at = rows_at(CASE), rows_at(LEARNER), rows_at(MIND)
+numbers_at, times_at, layout_at, features_at = rows_at("f8"), rows_at("i8"), rows_at(LAYOUT), rows_at("f4")
+history_at, flags_at = rows_at("f4", len(ROW)), rows_at("u1")

@@ -7,29 +7,25 @@ from lobarena.sim._jit import free, kernel
 from lobarena.sim.actions import WIDTH, act
 from lobarena.sim.blocks import ROW
 from lobarena.sim.case import (
-    book_at,
     cases_at,
     deck_at,
     events_at,
     features_at,
-    fetch,
     flags_at,
     history_at,
     ids_at,
-    large_book_at,
-    large_venue_at,
     layout_at,
     learners_at,
     minds_at,
     numbers_at,
     snapshots_at,
     times_at,
-    venue_at,
 )
 from lobarena.sim.desk import reply
 from lobarena.sim.features import notice, observe
 from lobarena.sim.minds import MIND, drive
 from lobarena.sim.observe import look_at
+from lobarena.sim.place import book_at, fetch, large_book_at, large_venue_at, venue_at
 from lobarena.sim.rewards import PARTS, judge
 from lobarena.sim.state import DRAIN, FINISHED, OUT, venue_type
 from lobarena.sim.types import LARGE, LIQUIDATION, MAX_SEATS, SMALL, book_type

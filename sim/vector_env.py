@@ -36,6 +36,7 @@ class VectorMarketMaking(gymnasium.vector.VectorEnv[np.ndarray, Any, np.ndarray]
         batch = self.batch
         self._actions, self._width = batch.actions[:, 0], (self.single_action_space.shape or (1,))[0]
         self._seen, self._rewards, self._parts = batch.observations[:, 0], batch.rewards[:, 0], batch.parts[:, 0]
+        self._positions = batch.positions[:, 0]
         self._out, self._over = batch.out[:, 0], np.ones(num_envs, bool)
         self._never = np.zeros(num_envs, bool)  # truncations, of every step
         self._never.flags.writeable = False
@@ -72,7 +73,7 @@ class VectorMarketMaking(gymnasium.vector.VectorEnv[np.ndarray, Any, np.ndarray]
         """(observations, rewards in tick x lot, terminated, truncated (never), infos); see the class."""
         fill(self._actions, actions, self._width)
         batch = self.batch
-        if self._over.any():
+        if np.count_nonzero(self._over):
             for i in np.flatnonzero(self._over).tolist():
                 batch.begin(i, self.generators[i])
         batch.step()
@@ -81,10 +82,10 @@ class VectorMarketMaking(gymnasium.vector.VectorEnv[np.ndarray, Any, np.ndarray]
 
     def _infos(self) -> dict[str, Any]:
         batch = self.batch
-        wealth, fees, held, lots = batch.accounts[:, :, 0].copy()
+        wealth, fees, held, lots = batch.accounts.reshape(4, -1).copy()
         return {
             "wealth": wealth,
-            "position": batch.positions[:, 0].copy(),
+            "position": self._positions.copy(),
             "fees": fees,
             "map": held,
             "lots": lots,
