@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -88,6 +89,8 @@ class Batch:
         self.deck = deck
         self._kernel = step_small if size == SMALL else step_large
         self._addresses = (self.books.ctypes.data, self.venues.ctypes.data, deck.ctypes.data)
+        self._all = partial(self._kernel, *self._addresses, 0, n)  # every environment, in this thread
+        self._extra = bool(settings.reward.extra)
         self._bytes = self.venues.view(np.uint8).reshape(n, -1)
         self._spans = _spans(self.venues.dtype, len(self._seats))
 
@@ -136,7 +139,8 @@ class Batch:
             case["ids"] = self._ids[row].ctypes.data
         elif feed.orders:
             self._ids[row][:] = NONE
-        case["seats"][: self.k] = order
+        case["seats"][: self.k], case["who"] = order, NONE
+        case["who"][order] = np.arange(self.k)
         case["fresh"], case["begun"], case["asked"], case["over"], case["fault"] = 1, 0, 0, 0, 0
         self.learners[row].view(np.uint8)[:] = 0
         self.history[row] = 0
@@ -195,9 +199,9 @@ class Batch:
             raise gymnasium.error.ResetNeeded("an action meant nothing and the batch stopped half way; call reset()")
         if self.n >= THREADED and not self._python:
             self._threads()
-        else:
-            self._run(0, self.n)
-        if self.settings.reward.extra:
+        elif (row := self._all()) != self.n:
+            self._go_on(row, self.n)
+        if self._extra:
             self._reshape()
 
     def settle(self, rows: Sequence[int]) -> None:
@@ -216,16 +220,19 @@ class Batch:
             other.result()
 
     def _run(self, first: int, last: int) -> None:
-        while True:
-            row = self._kernel(*self._addresses, first, last)
-            if row == last:
-                return
+        row = self._kernel(*self._addresses, first, last)
+        if row != last:
+            self._go_on(row, last)
+
+    def _go_on(self, row: int, last: int) -> None:
+        """Say what the environment `row` waits for, until all before `last` have gone on."""
+        while row != last:
             case: Any = self.cases[row]
             if case["fault"]:
                 self._fault(row, case)
             self._answer(row, int(case["asked"]))
             case["asked"] = 0
-            first = row
+            row = self._kernel(*self._addresses, row, last)
 
     def _fault(self, row: int, case: Any) -> None:
         fault, learner = int(case["fault"]), int(case["asked"])

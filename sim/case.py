@@ -19,6 +19,7 @@ CASE = np.dtype(
         ("snapshots", "u8"),
         ("ids", "u8"),
         ("seats", "i4", (MAX_SEATS,)),  # of each learner
+        ("who", "i4", (MAX_SEATS + 1,)),  # the learner in each seat; -1 none
         ("fresh", "i4"),  # 1: just begun, nothing is decided yet
         ("begun", "i4"),  # 1: this step's actions have been taken
         ("asked", "i4"),  # seat of Python that must decide; 0 none

@@ -183,6 +183,7 @@ def _call_margins(book, venue):
             continue
         if s["liquidated"] == 1 or equity(venue, seat) < margin_of(venue, s["position"]):
             close_out(book, venue, seat)
+            venue["gone"] += 1 if s["state"] != OUT else 0
             s["state"], s["liquidated"] = OUT, 1
 
 
@@ -259,4 +260,5 @@ def _ask(venue, seat):
 def leave(books, venues, seat):
     """A seat leaves: its orders go, and it decides no more."""
     withdraw_all(books[0], venues[0], seat)
+    venues[0]["gone"] += 1
     venues[0]["seat"][seat]["state"] = OUT

@@ -66,50 +66,42 @@ class Seats(ParallelEnv[str, np.ndarray, Any]):
         batch, names = self.batch, self.agents
         if not names:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset()")
-        buffer, width = batch.actions[0], self._width
         try:
-            for name in names:
-                if width == 1:
-                    buffer[self._places[name], 0] = actions[name]
-                else:
-                    fill(buffer[self._places[name]], actions[name], width)
+            said = [actions[name] for name in names]
         except KeyError as error:
             raise ValueError(f"no action for {error}; every agent in `agents` acts at each step") from error
-        batch.step()
-        seen, out = batch.observations[0].copy(), batch.out[0].tolist()
-        rewards, infos = batch.rewards[0].tolist(), self._infos(names)
-        if len(names) == len(out):
-            observations = dict(zip(names, seen, strict=True))
-            paid, over = (
-                dict(zip(names, rewards, strict=True)),
-                dict(zip(names, out, strict=True)),
-            )
+        if len(names) == len(self.possible_agents):
+            fill(batch.actions[0], np.asarray(said), self._width)
         else:
-            rows = [self._places[name] for name in names]
-            observations = {name: seen[row] for name, row in zip(names, rows, strict=True)}
-            paid = {name: rewards[row] for name, row in zip(names, rows, strict=True)}
-            over = {name: out[row] for name, row in zip(names, rows, strict=True)}
-        if any(over.values()):
+            for name, action in zip(names, said, strict=True):
+                fill(batch.actions[0, self._places[name]], action, self._width)
+        batch.step()
+        out, rewards = batch.out[0].tolist(), batch.rewards[0].tolist()
+        observations: dict[str, np.ndarray] = dict(zip(self.possible_agents, batch.observations[0].copy(), strict=True))
+        paid: dict[str, float] = dict(zip(self.possible_agents, rewards, strict=True))
+        over: dict[str, bool] = dict(zip(self.possible_agents, out, strict=True))
+        if len(names) < len(out):
+            observations = {name: observations[name] for name in names}
+            paid, over = {name: paid[name] for name in names}, {name: over[name] for name in names}
+        if True in out:
             self.agents = [name for name in names if not over[name]]
-        return observations, paid, over, dict.fromkeys(names, False), infos
+        return observations, paid, over, dict.fromkeys(names, False), self._infos(names)
 
     def _infos(self, playing: list[str]) -> dict[str, dict[str, Any]]:
         batch, time = self.batch, self.batch.times.item()
-        columns = zip(*batch.accounts[:, 0].tolist(), strict=True)
-        parts = batch.parts[0].copy()
+        wealth, fees, held, lots = batch.accounts[:, 0].tolist()
+        positions, parts = batch.positions[0].tolist(), batch.parts[0].copy()
         return {
             name: {
-                "wealth": wealth,
-                "position": position,
-                "fees": fees,
-                "map": held,
-                "lots": lots,
-                "parts": row,
+                "wealth": wealth[k],
+                "position": positions[k],
+                "fees": fees[k],
+                "map": held[k],
+                "lots": lots[k],
+                "parts": parts[k],
                 "time": time,
             }
-            for name, (wealth, fees, held, lots), position, row in zip(
-                self.possible_agents, columns, batch.positions[0].tolist(), parts, strict=True
-            )
+            for k, name in enumerate(self.possible_agents)
             if name in playing
         }
 

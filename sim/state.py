@@ -172,6 +172,7 @@ def venue_type(levels: int, seats: int = MAX_SEATS) -> "np.dtype[Any]":
             ("phase", "i4"),
             ("seats", "i4"),  # how many are in
             ("image", "i4"),  # publications so far
+            ("gone", "i4"),  # seats that have left before the end
             ("numbered", "i4"),  # 1: the record knows every order by its number
             ("live", "i4"),  # 1: the book can be looked at any time, not only when it is published
             ("sequence", "i8"),

@@ -110,12 +110,14 @@ def _advance(book, venue, case, deck, i):
     minds = minds_at(_place(deck["minds"], _MINDS * i))["row"]
     events, ids = events_at(case["events"])["row"], ids_at(case["ids"])["row"]
     snapshots = snapshots_at(case["snapshots"])["row"]
+    gone, alive, awaited = np.int32(-1), 0, 0
     while True:
-        alive, awaited = 0, 0
-        for j in range(k):
-            if venue["seat"][np.int64(case["seats"][j])]["state"] != OUT:
-                alive += 1
-                awaited += 1 - learners[i * k + j]["waiting"]
+        if venue["gone"] != gone:  # at first, and whenever somebody has left
+            gone, alive, awaited = venue["gone"], 0, 0
+            for j in range(k):
+                if venue["seat"][np.int64(case["seats"][j])]["state"] != OUT:
+                    alive += 1
+                    awaited += 1 - learners[i * k + j]["waiting"]
         if alive > 0 and awaited == 0:
             break
         # the look of the first learner is written anew below, so that until then it may serve the minds
@@ -126,14 +128,12 @@ def _advance(book, venue, case, deck, i):
         if seat == DRAIN:
             _tally(venue, case, deck, i)
             continue
-        mine = False
-        for j in range(k):
-            if case["seats"][j] == seat:
-                learners[i * k + j]["waiting"] = 1
-                mine = True
-        if not mine:
+        j = np.int64(case["who"][seat])
+        if j < 0:
             case["asked"] = seat
             return False
+        learners[i * k + j]["waiting"] = 1
+        awaited -= 1
     _tally(venue, case, deck, i)
     for j in range(k):
         _show(venue, case, deck, i, j)
