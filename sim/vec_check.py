@@ -32,7 +32,7 @@ def check_vec_env(vec_env: Any, steps: int = STEPS) -> None:
 
 
 def wrongs(vec_env: Any, steps: int = STEPS) -> list[Wrong]:
-    """What is wrong, in the order of CHECKS; empty for a sound environment. It stops where later checks could not run."""
+    """What is wrong, in the order of CHECKS; empty when all is sound. It stops where later checks could not run."""
     found: list[Wrong] = []
     for name, check in CHECKS.items():
         what = check(vec_env, steps)

@@ -26,9 +26,9 @@ class ToyMarket(gymnasium.Env):
         self.fee = {"costly": 5.0, "rebate": -0.05, "free": 0.0}.get(fault, 0.1)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=7 if self.fault == "seedless" else seed)
-        self.moves = self.np_random.normal(size=self.steps + 1)
-        self.luck = self.np_random.random((self.steps, 2))
+        super().reset(seed=seed)
+        rng = np.random.default_rng(7) if self.fault == "seedless" else self.np_random
+        self.moves, self.luck = rng.normal(size=self.steps + 1), rng.random((self.steps, 2))
         self.now = self.position = 0
         self.wealth = self.fees = 0.0
         self.shown = np.zeros(4, np.float32)
