@@ -14,6 +14,7 @@ from enum import StrEnum
 import numpy as np
 from gymnasium.utils.env_checker import check_env
 
+from lobarena.benchmarks.lint_future import ALTER, hook
 from lobarena.benchmarks.lint_play import RANDOM, Env, Trace, play, policies
 
 
@@ -56,12 +57,13 @@ class Seen:
 
 
 Judged = tuple[Verdict, str, str]
+WEALTH = ("pnl", "spread", "holding", "fees", "liquidation")  # names of parts that make up the change of wealth
+ACTIONS = "actions"
 ENOUGH = 6  # episodes: so many heads in a row fall by chance once in 64 times
-ALTER = "alter_after"  # the hook of the look-ahead check: env.unwrapped.alter_after(time), after reset()
 
 
 def lint(make: Callable[[], Env], episodes: int = 8, steps: int = 500, seed: int = 0) -> list[Finding]:
-    """Judge an environment, in the order of CHECKS.
+    """Judge an environment: whether it takes its actions, then in the order of CHECKS.
 
     make : makes a new, equal environment at each call
     episodes, steps : each policy plays the first `steps` steps of so many episodes, seeds seed, seed + 1, ...
@@ -71,13 +73,20 @@ def lint(make: Callable[[], Env], episodes: int = 8, steps: int = 500, seed: int
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # gymnasium's remarks on style are no faults
         env = make()
-        traces = {
-            name: [play(env, policy, name, seed + k, steps) for k in range(episodes)]
-            for name, policy in policies(env.action_space).items()
-        }
+        played = policies(env.action_space)
+        try:
+            traces = {
+                name: [play(env, policy, name, seed + k, steps) for k in range(episodes)]
+                for name, policy in played.items()
+            }
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}".partition("\n")[0]
+            unchecked = (Finding(name, Verdict.UNCHECKED, "not every policy could be played") for name in CHECKS)
+            return [Finding(ACTIONS, Verdict.FAULT, said, "take every action of action_space"), *unchecked]
         names = tuple(getattr(env.unwrapped, "part_names", ()))
         seen = Seen(make, seed, steps, traces, names)
-        return [Finding(name, *check(seen)) for name, check in CHECKS.items()]
+        figure = f"{len(played)} policies were played, {_looks(seen):,} steps"
+        return [Finding(ACTIONS, Verdict.OK, figure), *(Finding(name, *check(seen)) for name, check in CHECKS.items())]
 
 
 def _interface(seen: Seen) -> Judged:
@@ -274,7 +283,7 @@ def _churning(seen: Seen) -> Judged:
 def _look_ahead(seen: Seen) -> Judged:
     """Change all data later than a moment; nothing up to that moment may differ by a bit."""
     env = seen.make()
-    alter = getattr(env.unwrapped, ALTER, None)
+    alter = hook(env.unwrapped)
     if alter is None or not seen.has("time"):
         fix = f'offer {ALTER}(time), which changes all later data, and info["time"]'
         return Verdict.UNCHECKED, f"the environment has no {ALTER}(time)", fix
@@ -282,7 +291,8 @@ def _look_ahead(seen: Seen) -> Judged:
     one = seen.traces[RANDOM][0]
     times = one.told["time"]
     middle = len(times) // 2
-    other = play(env, policy, RANDOM, seen.seed, seen.steps, lambda: alter(int(times[middle])))
+    alter(int(times[middle]))
+    other = play(env, policy, RANDOM, seen.seed, seen.steps)
     fix = "compute features from what was published by then; mind centred windows and whole-day statistics"
     for what, a, b in (
         ("observation", one.seen[: middle + 1], other.seen[: middle + 1]),
@@ -318,24 +328,29 @@ def _parts(seen: Seen) -> Judged:
 
 
 def _wealth(seen: Seen) -> Judged:
-    """The reward, or its part named "pnl", must be the change of wealth times one constant (a unit)."""
+    """The reward, or the parts of it that are of wealth, must be the change of wealth times an episode's unit."""
     if not seen.has("wealth"):
         return Verdict.UNCHECKED, "infos tell no wealth", 'put the wealth, net of fees, into info["wealth"]'
-    change = np.concatenate([np.diff(trace.told["wealth"]) for trace in seen.every])
-    rewards = np.concatenate([trace.rewards for trace in seen.every])
-    what, known = "the reward", len(seen.part_names) == 1
-    if "pnl" in seen.part_names and seen.has("parts"):
-        place = seen.part_names.index("pnl")
-        rewards = np.concatenate([trace.told["parts"][1:, place] for trace in seen.every])
-        what, known = 'the part "pnl"', True
-    square = float(rewards @ rewards)
-    unit = float(change @ rewards) / square if square > 0 else 0.0
-    off = float(np.abs(change - unit * rewards).max()) / max(float(np.abs(change).max()), 1e-12)
-    figure = f"{what} times {unit:.4g} is the change of wealth within {off:.2g} of the largest one"
-    if unit > 0 and off <= 1e-5:
+    columns = [k for k, name in enumerate(seen.part_names) if name in WEALTH]
+    told = bool(columns) and seen.has("parts")
+    others = [k for k in range(len(seen.part_names)) if k not in columns]
+    plain = told and all((trace.told["parts"][:, others] == 0).all() for trace in seen.every)
+    off, units = 0.0, []
+    for trace in seen.every:
+        change = np.diff(trace.told["wealth"])
+        rewards = trace.told["parts"][1:, columns].sum(axis=1) if told and not plain else trace.rewards
+        square, largest = float(rewards @ rewards), float(np.abs(change).max())
+        units.append(float(change @ rewards) / square if square > 0 else 0.0)
+        off = max(
+            off, float(np.abs(change - units[-1] * rewards).max()) / largest if largest > 0 else float(square > 0)
+        )
+    worst = min((unit for unit in units if unit != 0), default=1.0)
+    what = "the parts of wealth" if told and not plain else "the reward"
+    figure = f"{what} times {worst:.4g} is the change of wealth within {off:.2g} of the largest one"
+    if worst > 0 and off <= 1e-5:
         return Verdict.OK, figure, ""
     fix = "reward the change of marked wealth net of fees; put anything else into parts of its own"
-    return (Verdict.FAULT if known or unit <= 0 else Verdict.WARNING), figure, fix
+    return (Verdict.FAULT if told or worst <= 0 else Verdict.WARNING), figure, fix
 
 
 CHECKS: dict[str, Callable[[Seen], Judged]] = {

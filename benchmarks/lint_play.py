@@ -39,15 +39,10 @@ class Trace:
 KEYS = ("wealth", "position", "fees", "time", "parts")
 
 
-def play(env: Env, policy: Policy, name: str, seed: int, steps: int, before: Callable[[], None] | None = None) -> Trace:
-    """Reset with a seed and take up to `steps` steps; `before` is called between reset and the first step.
-
-    The policy draws from a stream of the seed, so a policy's actions are the same in every run.
-    """
+def play(env: Env, policy: Policy, name: str, seed: int, steps: int) -> Trace:
+    """Reset with a seed and take up to `steps` steps; the policy's draws are the same in every run of the seed."""
     rng = np.random.default_rng([seed, 1])
     observation, info = env.reset(seed=seed)
-    if before is not None:
-        before()
     seen, rewards, infos, outside = [_flat(env, observation)], [], [info], 0
     for _ in range(steps):
         observation, reward, terminated, truncated, info = env.step(policy(rng))

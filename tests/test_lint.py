@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 from toy_market import ToyMarket
 
-from lobarena.benchmarks.lint import CHECKS, Finding, Verdict, lint
+from lobarena.benchmarks.lint import ACTIONS, CHECKS, Finding, Verdict, lint
 from lobarena.benchmarks.lint_play import RANDOM, draw, policies
 from lobarena.cli import main
 from lobarena.cli_lint import _parse
+from lobarena.sim.env import MarketMaking
+
+OURS = "lobarena/MarketMaking-v0"
 
 FAULTS = {  # what is broken in the toy -> the checks that must call it a fault
+    "picky": {"actions"},
     "nan": {"finite"},
     "bounds": {"bounds"},
     "random": {"determinism", "interface", "look-ahead"},
@@ -43,7 +47,7 @@ def of(verdict: Verdict, found: dict[str, Finding]) -> set[str]:
 
 def test_a_sound_market_passes_every_check():
     found = findings()
-    assert list(found) == list(CHECKS)
+    assert list(found) == [ACTIONS, *CHECKS]
     assert {name: one for name, one in found.items() if one.verdict is not Verdict.OK} == {}
     assert not any(one.fix for one in found.values())
 
@@ -56,7 +60,7 @@ def test_what_is_broken_is_called_a_fault_and_a_fix_is_named(fault: str):
 
 
 def test_every_check_has_a_market_that_it_faults():
-    assert set().union(*FAULTS.values()) == set(CHECKS) - {"observation scale"}  # which warns at most
+    assert set().union(*FAULTS.values()) == {ACTIONS, *CHECKS} - {"observation scale"}  # which warns at most
 
 
 @pytest.mark.parametrize("fault", WARNINGS)
@@ -87,6 +91,37 @@ def test_large_observations_are_warned_of():
     found = {one.check: one for one in lint(make, 3, 60)}
     assert found["observation scale"].verdict is Verdict.WARNING
     assert "normalise" in found["observation scale"].fix
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"action": "continuous"}, {"action": "ladder", "order_size": 3}, {"reward": "hybrid"}, {"contract": "all"}],
+    ids=str,
+)
+def test_our_environment_has_no_fault_and_is_checked_in_full(options: dict[str, Any]):
+    found = {one.check: one for one in lint(lambda: gymnasium.make(OURS, disable_env_checker=True, **options), 6, 200)}
+    assert {name: one for name, one in found.items() if one.verdict is Verdict.FAULT} == {}
+    assert of(Verdict.UNCHECKED, found) <= {"churning", "activity pays"}
+
+
+def test_a_glance_at_the_recorded_future_is_found_in_our_environment():
+    class Seer(MarketMaking):
+        """Its first number tells where the day ends."""
+
+        def step(self, action: Any) -> Any:
+            seen, *rest = super().step(action)
+            shots = self.batch.day(0).feed.snapshots
+            seen[0] = shots["bid"][-1, 0] % 5
+            return seen, *rest
+
+    found = {one.check: one for one in lint(lambda: Seer(day="20240103"), 2, 60)}
+    assert found["look-ahead"].verdict is Verdict.FAULT
+    assert "observation of step 1" in found["look-ahead"].figure
+
+
+def test_an_observation_of_the_book_alone_lacks_the_private_state():
+    found = {one.check: one for one in lint(lambda: MarketMaking(observation=("imbalance",)), 4, 200)}
+    assert found["private state"].verdict is Verdict.FAULT
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ class ToyMarket(gymnasium.Env):
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - as gymnasium declares it
 
     def __init__(self, fault: str = "", steps: int = STEPS) -> None:
-        self.fault, self.steps = fault, steps
+        self.fault, self.steps, self.altered = fault, steps, steps + 1
         self.observation_space = gymnasium.spaces.Box(LOW, HIGH, dtype=np.float32)
         self.action_space = gymnasium.spaces.Discrete(4)
         self.part_names = ("pnl", "bonus") if fault == "parts" else ("pnl",)
@@ -29,16 +29,19 @@ class ToyMarket(gymnasium.Env):
         super().reset(seed=seed)
         rng = np.random.default_rng(7) if self.fault == "seedless" else self.np_random
         self.moves, self.luck = rng.normal(size=self.steps + 1), rng.random((self.steps, 2))
+        self.moves[self.altered :] += 1.0
         self.now = self.position = 0
         self.wealth = self.fees = 0.0
         self.shown = np.zeros(4, np.float32)
         return self._observe(), self._info(0.0)
 
     def alter_after(self, time: int) -> None:
-        """Change everything that comes after a time."""
-        self.moves[time:] += 1.0
+        """Change everything that comes after a time, from the next reset on."""
+        self.altered = time
 
     def step(self, action: Any) -> Any:
+        if self.fault == "picky" and action == CLEAR:
+            raise RuntimeError("not now")
         before, lots = self.wealth, 0
         edge = DISTANCE.get(int(action), 0.0) + (3.0 if self.fault == "churn" else 0.0)
         for side, luck in zip((1, -1), self.luck[self.now], strict=True):
