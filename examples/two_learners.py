@@ -1,4 +1,4 @@
-"""Two learners in one book, by PettingZoo's parallel API: each sees, fills and rewards are its own, the queue is shared.
+"""Two learners in one book, by PettingZoo's parallel API: rewards are each one's own, the queue is shared.
 
 python examples/two_learners.py --steps 100000
 """

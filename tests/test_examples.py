@@ -56,7 +56,7 @@ def test_an_agent_of_an_installed_package_plays_a_tournament(tmp_path: Path):
     options = ["--contracts", "RBSYN", "--episode-minutes", "2", "--episodes-per-day", "1", "--rotations", "1"]
     out = run(
         *(sys.executable, "-c", play, "tournament", "--agents", "touch:lean=2,idle", *options),
-        *("--tracks", "solo", "--jobs", "1", "--out", tmp_path / "results"),
+        *("--tracks", "solo", "--out", tmp_path / "results"),
         path=str(installed),
     )
     assert "touch" in out
