@@ -7,6 +7,7 @@ import argparse
 
 import gymnasium
 import numpy as np
+import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
@@ -17,6 +18,7 @@ parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 parser.add_argument("--steps", type=int, default=500_000, help="environment steps to learn from")
 steps = parser.parse_args().steps
 
+torch.set_num_threads(1)  # small networks gain nothing by more
 NAME, MARKET = "lobarena/MarketMaking-v0", {"contract": "RBSYN", "action": "continuous", "episode_minutes": 5}
 training = gymnasium.make_vec(NAME, num_envs=16, data="training", reward="inventory:zeta=0.01", **MARKET)
 env = VecMonitor(StableVecEnv(training))

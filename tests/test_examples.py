@@ -39,7 +39,7 @@ def test_a_script_runs_and_tells_its_figures(name: str):
 
 
 def test_the_parts_of_the_own_reward_sum_to_it():
-    lines = run(sys.executable, EXAMPLES / "own_reward.py", "--steps", "700").strip().splitlines()
+    lines = run(sys.executable, EXAMPLES / "own_reward.py", "--steps", "2000").strip().splitlines()
     whole = float(re.search(r"reward (-?[\d,.]+) tick", lines[0]).group(1).replace(",", ""))
     parts = [float(line.split()[-1].replace(",", "")) for line in lines[1:]]
     assert parts[-2] < 0  # held

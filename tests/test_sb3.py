@@ -6,19 +6,23 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3 import PPO
 from toy_market import ToyMarket, ToyVector
 
+import lobarena.sim  # noqa: F401 - registers the environment
 from lobarena.sim.sb3 import StableVecEnv
 from lobarena.sim.vec_check import CHECKS, VecEnvError, check_vec_env, wrongs
 
+OURS = "lobarena/MarketMaking-v0"
 N = 3
 STEPS = 200  # three episodes of each toy
 
 
 def vectors() -> dict[str, Any]:
     return {
+        "ours": lambda: gymnasium.make_vec(OURS, num_envs=N, contract="RBSYN", episode_minutes=0.4),
         "native": lambda: ToyVector(N),
         "gymnasium's": lambda: SyncVectorEnv([lambda k=k: ToyMarket(steps=60 + k) for k in range(N)]),
     }
@@ -137,6 +141,7 @@ def test_another_way_to_restart_is_refused():
 
 
 def test_ppo_learns_to_quote_wide():
+    torch.set_num_threads(1)
     env = StableVecEnv(ToyVector(4))
     model = PPO("MlpPolicy", env, n_steps=64, batch_size=64, seed=0, device="cpu", learning_rate=3e-3)
     model.learn(6_000)
