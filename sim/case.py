@@ -18,7 +18,9 @@ from lobarena.sim.rewards import WEIGHTS
 from lobarena.sim.state import venue_type
 from lobarena.sim.types import LARGE, MAX_SEATS, OBSERVATION, SMALL, book_type
 
-ACCOUNT = ("wealth", "position", "fees", "map", "lots")  # currency, lots, currency, lots, lots of this step
+_COMPILED = not config.DISABLE_JIT  # type: ignore[attr-defined]  # numba sets its settings at run time
+
+ACCOUNT = ("wealth", "fees", "map", "lots")  # currency, currency, lots, lots traded in this step
 
 CASE = np.dtype(
     [
@@ -67,8 +69,11 @@ DECK = np.dtype(
         ("observations", "u8"),  # (n, k, features) f4
         ("rewards", "u8"),  # (n, k) f8
         ("parts", "u8"),  # (n, k, PARTS) f8
-        ("accounts", "u8"),  # (n, k, ACCOUNT) f8
+        ("accounts", "u8"),  # (ACCOUNT, n, k) f8
+        ("positions", "u8"),  # (n, k) i8
+        ("out", "u8"),  # (n, k) bool
         ("times", "u8"),  # (n,) i8
+        ("n", "i8"),  # environments
         ("k", "i8"),  # learners of an environment
         ("features", "i8"),
         ("depth", "i8"),  # looks of the history
@@ -83,13 +88,11 @@ DECK = np.dtype(
 
 def _at(dtype: "np.dtype[Any]") -> Any:
     """A kernel function from an address to the record of that type that lies there."""
-    if config.DISABLE_JIT:
-        return lambda address: np.frombuffer(
-            (ctypes.c_char * dtype.itemsize).from_address(int(address)), dtype, count=1
-        )[0]
+    if not _COMPILED:
+        return lambda address: np.frombuffer((ctypes.c_char * dtype.itemsize).from_address(int(address)), dtype)[0]  # type: ignore[call-overload]
     record = from_dtype(dtype)
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic
     def at(_typing: Any, address: Any) -> Any:
         def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             return builder.inttoptr(arguments[0], context.get_value_type(record))
@@ -111,4 +114,4 @@ deck_at = _at(DECK)
 events_at, snapshots_at, ids_at = _rows_at(EVENT), _rows_at(SNAPSHOT), _rows_at("i8")
 cases_at, learners_at, minds_at = _rows_at(CASE), _rows_at(LEARNER), _rows_at(MIND)
 numbers_at, times_at, layout_at, features_at = _rows_at("f8"), _rows_at("i8"), _rows_at(LAYOUT), _rows_at("f4")
-history_at = _rows_at("f4", len(ROW))
+history_at, flags_at = _rows_at("f4", len(ROW)), _rows_at("u1")

@@ -226,6 +226,7 @@ def _deliver(book, venue, message):
             return _ask(venue, seat)
     elif kind == UPDATE:
         s["seen"] = row
+        s["coming"] -= 1
         if s["every_ns"] == 0:
             return _ask(venue, seat)
     elif kind == PEEK:
@@ -234,6 +235,7 @@ def _deliver(book, venue, message):
     elif kind == WAKE:
         if venue["live"] == 1:
             s["seen"] = row
+            s["coming"] -= 1
         else:
             post(venue, venue["now"] + s["every_ns"], WAKE, seat)
         return _ask(venue, seat)

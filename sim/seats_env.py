@@ -8,7 +8,6 @@ from pettingzoo import ParallelEnv
 
 from lobarena.sim.actions import action_space
 from lobarena.sim.batch import Batch
-from lobarena.sim.case import ACCOUNT
 from lobarena.sim.env import fill, observation_space
 from lobarena.sim.settings import Settings
 
@@ -58,7 +57,7 @@ class Seats(ParallelEnv[str, np.ndarray, Any]):
         self.batch.begin(0, self.np_random, (options or {}).get("episode"))
         self.batch.step()
         self.agents = self.possible_agents[:]
-        return dict(zip(self.agents, self.batch.observations[0].copy(), strict=True)), self._infos()
+        return dict(zip(self.agents, self.batch.observations[0].copy(), strict=True)), self._infos(self.agents)
 
     def step(
         self, actions: dict[str, Any]
@@ -78,30 +77,40 @@ class Seats(ParallelEnv[str, np.ndarray, Any]):
             raise ValueError(f"no action for {error}; every agent in `agents` acts at each step") from error
         batch.step()
         seen, out = batch.observations[0].copy(), batch.out[0].tolist()
-        rewards, infos = batch.rewards[0].tolist(), self._infos()
+        rewards, infos = batch.rewards[0].tolist(), self._infos(names)
         if len(names) == len(out):
             observations = dict(zip(names, seen, strict=True))
             paid, over = (
                 dict(zip(names, rewards, strict=True)),
-                {n: one == 1 for n, one in zip(names, out, strict=True)},
+                dict(zip(names, out, strict=True)),
             )
         else:
             rows = [self._places[name] for name in names]
             observations = {name: seen[row] for name, row in zip(names, rows, strict=True)}
             paid = {name: rewards[row] for name, row in zip(names, rows, strict=True)}
-            over = {name: out[row] == 1 for name, row in zip(names, rows, strict=True)}
+            over = {name: out[row] for name, row in zip(names, rows, strict=True)}
         if any(over.values()):
             self.agents = [name for name in names if not over[name]]
         return observations, paid, over, dict.fromkeys(names, False), infos
 
-    def _infos(self) -> dict[str, dict[str, Any]]:
-        batch, time = self.batch, int(self.batch.times[0])
-        accounts, parts = batch.accounts[0].tolist(), batch.parts[0].copy()
+    def _infos(self, playing: list[str]) -> dict[str, dict[str, Any]]:
+        batch, time = self.batch, self.batch.times.item()
+        columns = zip(*batch.accounts[:, 0].tolist(), strict=True)
+        parts = batch.parts[0].copy()
         return {
-            name: dict(
-                zip(ACCOUNT, accounts[self._places[name]], strict=True), parts=parts[self._places[name]], time=time
+            name: {
+                "wealth": wealth,
+                "position": position,
+                "fees": fees,
+                "map": held,
+                "lots": lots,
+                "parts": row,
+                "time": time,
+            }
+            for name, (wealth, fees, held, lots), position, row in zip(
+                self.possible_agents, columns, batch.positions[0].tolist(), parts, strict=True
             )
-            for name in self.agents or self.possible_agents
+            if name in playing
         }
 
 

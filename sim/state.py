@@ -114,7 +114,8 @@ SEAT = np.dtype(
         # clock
         ("state", "i4"),  # IDLE, THINKING, ASKED or OUT
         ("seen", "i4"),  # image last delivered; -1 none
-        ("taken", "i4"),  # images made for it so far
+        ("latest", "i4"),  # image made last
+        ("coming", "i4"),  # images under way to it
         ("looked", "i8"),  # ns UTC of the last look
         ("heard", "i8"),  # ns UTC of the last delivery: a feed never overtakes itself
         ("answered", "i8"),  # likewise for reports

@@ -7,12 +7,12 @@ from lobarena.sim._jit import free, kernel
 from lobarena.sim.actions import WIDTH, act
 from lobarena.sim.blocks import ROW
 from lobarena.sim.case import (
-    ACCOUNT,
     book_at,
     cases_at,
     deck_at,
     events_at,
     features_at,
+    flags_at,
     history_at,
     ids_at,
     large_book_at,
@@ -36,12 +36,17 @@ from lobarena.sim.types import LARGE, LIQUIDATION, MAX_SEATS, SMALL, book_type
 _BOOK, _VENUE = book_type(*SMALL).itemsize, venue_type(SMALL[0]).itemsize  # bytes
 _LARGE_BOOK, _LARGE_VENUE = book_type(*LARGE).itemsize, venue_type(LARGE[0]).itemsize
 _MINDS = MIND.itemsize * (MAX_SEATS + 1)  # bytes of an environment
-_ACCOUNT, _PARTS, _ROW = len(ACCOUNT), len(PARTS), len(ROW)
+_PARTS, _ROW = len(PARTS), len(ROW)
 
 
 @free
 def step_small(books, venues, decks, first, last):
-    """`step` of books of the size SMALL."""
+    """Advance environments `first` to `last` - 1: `last`, or the environment that waits for Python to say something.
+
+    books, venues, decks : addresses of the books (of the size SMALL), the venues and one DECK. An environment waits
+    when a seat that is decided in Python must decide (its case's `asked`), or when an action means nothing (`fault`;
+    nothing of it has happened).
+    """
     deck = deck_at(np.uint64(decks))
     for i in range(first, last):
         book, venue = book_at(_place(books, _BOOK * i)), venue_at(_place(venues, _VENUE * i))
@@ -52,23 +57,13 @@ def step_small(books, venues, decks, first, last):
 
 @free
 def step_large(books, venues, decks, first, last):
-    """`step` of books of the size LARGE."""
+    """`step_small` of books of the size LARGE."""
     deck = deck_at(np.uint64(decks))
     for i in range(first, last):
         book, venue = large_book_at(_place(books, _LARGE_BOOK * i)), large_venue_at(_place(venues, _LARGE_VENUE * i))
         if not _turn(book, venue, deck, i):
             return i
     return last
-
-
-def step(size, books, venues, decks, first, last):
-    """Advance environments `first` to `last` - 1: `last`, or the environment that waits for Python to say something.
-
-    books, venues, decks : addresses of the books, the venues and one DECK. An environment waits when a seat that is
-    decided in Python must decide (its case's `asked`), or when an action means nothing (`fault`; nothing of it has
-    happened).
-    """
-    return (step_small if size == SMALL else step_large)(books, venues, decks, first, last)
 
 
 @kernel
@@ -193,8 +188,8 @@ def _show(venue, case, deck, i, j):
     depth, features = deck["depth"], deck["features"]
     history = history_at(_place(deck["history"], 4 * _ROW * depth * at))["row"]
     notice(learner["look"], learner["memory"], history, depth)
-    out = features_at(_place(deck["observations"], 4 * features * at))["row"]
-    observe(learner["memory"], history, layout_at(deck["layout"])["row"], features, out)
+    shown = features_at(_place(deck["observations"], 4 * features * at))["row"]
+    observe(learner["memory"], history, layout_at(deck["layout"])["row"], features, shown)
     position, tick = np.int64(account["position"]), venue["tick_value"]
     half_ticks = 2 * account["cash"] + position * np.int64(venue["mid2"])
     parts = numbers_at(_place(deck["parts"], 8 * _PARTS * at))["row"]
@@ -212,8 +207,11 @@ def _show(venue, case, deck, i, j):
         learner["held"] += abs(position)
         learner["looks"] += 1
     learner["half_ticks"], learner["fees"] = half_ticks, account["fees"]
-    row = numbers_at(_place(deck["accounts"], 8 * _ACCOUNT * at))["row"]
-    row[0], row[1], row[2] = half_ticks * tick / 2 - account["fees"], position, account["fees"]
-    row[3], row[4] = learner["held"] / max(1, learner["looks"]), learner["lots"]
-    if case["over"] == 1 or account["state"] == OUT:
-        learner["over"] = 1
+    accounts, all_ = numbers_at(deck["accounts"])["row"], deck["n"] * deck["k"]
+    accounts[at], accounts[all_ + at] = half_ticks * tick / 2 - account["fees"], account["fees"]
+    accounts[2 * all_ + at] = learner["held"] / max(1, learner["looks"])
+    accounts[3 * all_ + at] = learner["lots"]
+    times_at(deck["positions"])["row"][at] = position
+    out = case["over"] == 1 or account["state"] == OUT
+    learner["over"] = 1 if out else 0
+    flags_at(deck["out"])["row"][at] = 1 if out else 0
