@@ -221,7 +221,7 @@ def _told_by(traces: Sequence[Trace]) -> float:
 
 
 def _activity_pays(seen: Seen) -> Judged:
-    """Of the simple policies, is the best one idle? Returns are compared episode by episode."""
+    """Is some simple policy that trades better than idling, by two standard errors over the episodes?"""
     returns = {name: np.array([trace.rewards.sum() for trace in traces]) for name, traces in seen.traces.items()}
     idle = {name for name, traces in seen.traces.items() if all(_still(trace) for trace in traces)}
     if not idle:
@@ -229,14 +229,17 @@ def _activity_pays(seen: Seen) -> Judged:
     fix = "lower fees or penalties, or offer actions that can earn: the learner will learn to do nothing"
     if len(idle) == len(returns):
         return Verdict.FAULT, "no simple policy ever trades", fix
-    best = max(returns.keys() - idle, key=lambda name: float(returns[name].mean()))
-    rest = max(idle, key=lambda name: float(returns[name].mean()))
-    more = returns[best] - returns[rest]
-    error = float(more.std(ddof=1)) / np.sqrt(len(more))
-    figure = f"the best that trades ({best}) earns {more.mean():+.3g} +- {error:.2g} an episode beside idling"
-    if more.mean() >= 0:
+    rest = max(float(returns[name].mean()) for name in idle)  # an idle one may still pay penalties
+    trading = {name: (float(r.mean()) - rest, float(r.std(ddof=1)) / np.sqrt(len(r))) for name, r in returns.items()}
+    trading = {name: beside for name, beside in trading.items() if name not in idle}
+    best = max(trading, key=lambda name: trading[name][0] / max(trading[name][1], 1e-12))
+    more, error = trading[best]
+    figure = f"the best that trades ({best}) earns {more:+.3g} +- {error:.2g} an episode beside idling"
+    if more > 2 * error:
         return Verdict.OK, figure, ""
-    return (Verdict.FAULT if more.mean() < -2 * error else Verdict.WARNING), figure, fix
+    if all(gain < -2 * doubt for gain, doubt in trading.values()):
+        return Verdict.FAULT, figure, fix
+    return Verdict.WARNING, figure, "give more --episodes; if it stays so, " + fix
 
 
 def _still(trace: Trace) -> bool:

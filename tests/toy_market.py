@@ -9,7 +9,7 @@ from gymnasium.vector.utils import batch_space
 
 STEPS, LIMIT = 60, 10
 IDLE, NARROW, WIDE, CLEAR = range(4)
-DISTANCE, CHANCE = {NARROW: -0.5, WIDE: 1.0}, {NARROW: 0.5, WIDE: 0.2}
+DISTANCE, CHANCE = {NARROW: -1.5, WIDE: 2.0}, {NARROW: 0.5, WIDE: 0.2}
 LOW, HIGH = np.array([-10, -1, 0, -10], np.float32), np.array([10, 1, 1, 10], np.float32)
 
 
