@@ -28,8 +28,8 @@ def lint(
 
     Constant and random actions play some episodes, and each check judges by what was seen. Exit code 1: a fault.
     """
-    from lobarena.benchmarks.lint import Verdict
     from lobarena.benchmarks.lint import lint as judge
+    from lobarena.benchmarks.lint_verdict import Verdict
 
     make = _maker(environment)
     remark(f"playing {environment}")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from toy_market import ToyMarket
 
-from lobarena.benchmarks.lint import ACTIONS, CHECKS, Finding, Verdict, lint
+from lobarena.benchmarks.lint import ACTIONS, CHECKS, lint
 from lobarena.benchmarks.lint_play import RANDOM, draw, policies
+from lobarena.benchmarks.lint_verdict import Finding, Verdict
 from lobarena.cli import main
 from lobarena.cli_lint import _parse
 from lobarena.sim.env import MarketMaking
