@@ -78,8 +78,8 @@ def private_state(seen: Seen) -> Judged:
 def _told_by(traces: Sequence[Trace]) -> float:
     """R^2 of the position by least squares on the 50 best correlated numbers of the observation, fitted on the even
     episodes and measured on the odd ones."""
-    shown = [np.nan_to_num(np.concatenate([t.seen for t in traces[k::2]])) for k in (0, 1)]
-    held = [np.concatenate([t.told["position"] for t in traces[k::2]]) for k in (0, 1)]
+    shown = [_clean(np.concatenate([t.seen for t in traces[k::2]])) for k in (0, 1)]
+    held = [_clean(np.concatenate([t.told["position"] for t in traces[k::2]])) for k in (0, 1)]
     if held[0].std() == 0 or held[1].std() == 0:
         return 1.0  # nothing to tell
     spread = shown[0].std(axis=0)
@@ -88,3 +88,8 @@ def _told_by(traces: Sequence[Trace]) -> float:
     one, two = (np.column_stack([part[:, best], np.ones(len(part))]) for part in shown)
     weights = np.linalg.lstsq(one, held[0], rcond=None)[0]
     return float(1 - np.square(held[1] - two @ weights).sum() / np.square(held[1] - held[1].mean()).sum())
+
+
+def _clean(array: np.ndarray) -> np.ndarray:
+    """Zeros for what is not finite, which has a check of its own."""
+    return np.where(np.isfinite(array), array, 0.0)

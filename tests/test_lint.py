@@ -64,6 +64,20 @@ def test_every_check_has_a_market_that_it_faults():
     assert set().union(*FAULTS.values()) == {ACTIONS, *CHECKS} - {"observation scale"}  # which warns at most
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_none_stop_no_check(value: float):
+    class Spoilt(ToyMarket):
+        def step(self, action: Any) -> Any:
+            seen, reward, over, cut, info = super().step(action)
+            spoilt = self.now % 7 == 3
+            info |= {"wealth": value, "position": value, "parts": np.array([value])} if spoilt else {}
+            return np.full_like(seen, value) if spoilt else seen, value if spoilt else reward, over, cut, info
+
+    found = {one.check: one for one in lint(Spoilt)}
+    assert {"finite", "reward scale"} <= of(Verdict.FAULT, found)
+    assert set(found) == {ACTIONS, *CHECKS}
+
+
 @pytest.mark.parametrize("fault", WARNINGS)
 def test_what_may_be_meant_so_is_warned_of(fault: str):
     found = findings(fault)
