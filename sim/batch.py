@@ -6,10 +6,9 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-import gymnasium
 import numpy as np
 
-from lobarena.sim.actions import FAULTS, WIDTH, action_space
+from lobarena.sim.actions import FAULTS, WIDTH, WIDTHS
 from lobarena.sim.blocks import ROW, layout
 from lobarena.sim.case import ACCOUNT, CASE, DECK, LEARNER
 from lobarena.sim.checkpoint import resume
@@ -196,7 +195,7 @@ class Batch:
         ValueError names an action that means nothing; a batch of several must then be reset.
         """
         if self._spoilt:
-            raise gymnasium.error.ResetNeeded("an action meant nothing and the batch stopped half way; call reset()")
+            raise RuntimeError("an action meant nothing and the batch stopped half way; call reset()")
         if self.n >= THREADED and not self._python:
             self._threads()
         elif (row := self._all()) != self.n:
@@ -238,8 +237,7 @@ class Batch:
         fault, learner = int(case["fault"]), int(case["asked"])
         case["fault"] = case["asked"] = 0
         self._spoilt = self.n > 1
-        width = action_space(self.settings.action).shape or (1,)
-        action = self.actions[row, learner, : width[0]].tolist()
+        action = self.actions[row, learner, : WIDTHS[self.settings.kind]].tolist()
         where = f"of environment {row}" if self.n > 1 else ""
         raise ValueError(f"the action {action} {where} {FAULTS[fault]}".replace("  ", " "))
 

@@ -5,8 +5,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from lobarena.sim.actions import action_space
 from lobarena.sim.batch import Batch
+from lobarena.sim.env_spaces import action_space, fill, observation_space
 from lobarena.sim.settings import Settings
 
 
@@ -87,7 +87,7 @@ class MarketMaking(gymnasium.Env[np.ndarray, Any]):
         self.settings = Settings(**settings)
         self.batch = Batch(self.settings, 1)
         self.part_names = self.batch.part_names
-        self.observation_space = observation_space(self.batch)
+        self.observation_space = observation_space(self.batch.layout)
         self.action_space = action_space(self.settings.action)
         batch = self.batch
         self._action, self._seen, self._rewards = batch.actions[0, 0], batch.observations[0, 0], batch.rewards[0]
@@ -134,21 +134,3 @@ class MarketMaking(gymnasium.Env[np.ndarray, Any]):
             "parts": self._parts.copy(),
             "time": self.batch.times.item(),
         }
-
-
-def observation_space(batch: Batch) -> gymnasium.spaces.Box:
-    """The bounds of one learner's observations."""
-    rows = batch.layout
-    return gymnasium.spaces.Box(rows["low"] / rows["scale"], rows["high"] / rows["scale"], dtype=np.float32)
-
-
-def fill(buffer: np.ndarray, action: Any, width: int) -> None:
-    """Write one or more learners' actions into (..., WIDTH) f8; ValueError tells the shape that is wanted."""
-    given = action if isinstance(action, np.ndarray) else np.asarray(action)
-    wanted = (*buffer.shape[:-1], width) if width > 1 else buffer.shape[:-1]
-    if given.shape != wanted:
-        raise ValueError(f"the action has shape {given.shape}; {wanted} is wanted")
-    if width > 1:
-        buffer[..., :width] = given
-    else:
-        buffer[..., 0] = given

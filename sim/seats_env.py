@@ -6,9 +6,8 @@ import gymnasium
 import numpy as np
 from pettingzoo import ParallelEnv
 
-from lobarena.sim.actions import action_space
 from lobarena.sim.batch import Batch
-from lobarena.sim.env import fill, observation_space
+from lobarena.sim.env_spaces import action_space, fill, observation_space
 from lobarena.sim.settings import Settings
 
 
@@ -30,7 +29,7 @@ class Seats(ParallelEnv[str, np.ndarray, Any]):
         self.agents: list[str] = []
         self.render_mode = None
         self.np_random = np.random.default_rng()
-        self.observation_spaces = {name: observation_space(self.batch) for name in self.possible_agents}
+        self.observation_spaces = {name: observation_space(self.batch.layout) for name in self.possible_agents}
         self.action_spaces = {name: action_space(self.settings.action) for name in self.possible_agents}
         self._width = (self.action_spaces["seat_1"].shape or (1,))[0]
         self._places = {name: place for place, name in enumerate(self.possible_agents)}

@@ -128,11 +128,11 @@ def _advance(book, venue, case, deck, i):
         if seat == DRAIN:
             _tally(venue, case, deck, i)
             continue
-        j = np.int64(case["who"][seat])
-        if j < 0:
+        learner = np.int64(case["who"][seat])
+        if learner < 0:
             case["asked"] = seat
             return False
-        learners[i * k + j]["waiting"] = 1
+        learners[i * k + learner]["waiting"] = 1
         awaited -= 1
     _tally(venue, case, deck, i)
     for j in range(k):

@@ -8,9 +8,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from lobarena.sim.actions import action_space
 from lobarena.sim.batch import Batch
-from lobarena.sim.env import MarketMaking, fill, observation_space
+from lobarena.sim.env import MarketMaking
+from lobarena.sim.env_spaces import action_space, fill, observation_space
 from lobarena.sim.settings import Settings
 
 
@@ -28,7 +28,7 @@ class VectorMarketMaking(gymnasium.vector.VectorEnv[np.ndarray, Any, np.ndarray]
         self.settings, self.num_envs = Settings(**settings), num_envs
         self.batch = Batch(self.settings, num_envs)
         self.part_names = self.batch.part_names
-        self.single_observation_space = observation_space(self.batch)
+        self.single_observation_space = observation_space(self.batch.layout)
         self.single_action_space = action_space(self.settings.action)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
