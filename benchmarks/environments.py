@@ -1,4 +1,4 @@
-"""Steps a second of the environments, each against one that does nothing: the floor of gymnasium and PettingZoo here."""
+"""Steps a second of the environments, against ones that do nothing: the floors of gymnasium and PettingZoo here."""
 
 import importlib.util
 import time
