@@ -3,6 +3,7 @@
 import numpy as np
 
 from lobarena.data.schema import (
+    ASK,
     BID,
     CANCEL,
     CLEAR,
@@ -80,13 +81,15 @@ def apply(book, venue, event, order):
 def meet(book, venue, shot, u, shown):
     """The venue publishes: where the record shows its book (`shown`), the crowd is compared and brought to `shot`."""
     if shown:
-        met = _meets(book, venue, shot)
+        alike = _shows(book, shot)
+        met = alike and venue["volume"] == shot["volume"]
+        met = met and (shot["turnover"] == UNKNOWN or venue["turnover"] == shot["turnover"])
         venue["shots"] += 1
         if met:
             venue["met"] += 1
         elif venue["first_missed"] == 0:
             venue["first_missed"] = shot["row"]
-        if venue["seats"] > 0 or not met:
+        if not alike or venue["owed_span"][BID, 1] >= 0 or venue["owed_span"][ASK, 1] >= 0:
             _meet(book, venue, shot, u)
     elif venue["seats"] > 0 and venue["numbered"] == 0:
         refill(book, venue)
@@ -112,10 +115,8 @@ def _limit(book, venue, side, index, size, numbered):
 
 
 @kernel
-def _meets(book, venue, shot):
-    """Whether the crowd's book shows what the snapshot shows, and volume and turnover are the record's."""
-    if venue["volume"] != shot["volume"] or (shot["turnover"] != UNKNOWN and venue["turnover"] != shot["turnover"]):
-        return False
+def _shows(book, shot):
+    """Whether the crowd's book shows what the snapshot shows."""
     levels, base = book["level"].shape[0] // 2, book["base"]
     for side in range(2):
         prices, sizes = side_of(shot, side)
