@@ -50,7 +50,7 @@ class Batch:
         self._playing: list[Day | None] = [None] * n
         self._others: list[list[Callable[[Any], Any] | None]] = [[] for _ in range(n)]
         self._pool: ThreadPoolExecutor | None = None
-        self._spoilt = False
+        self._spoilt = np.zeros(n, bool)
         self._make()
 
     def _make(self) -> None:
@@ -136,9 +136,9 @@ class Batch:
         case["seats"][: self.k] = order
         case["fresh"], case["begun"], case["asked"], case["over"], case["fault"] = 1, 0, 0, 0, 0
         self.learners[row].view(np.uint8)[:] = 0
-        self.history[row] = 0
+        self.history[row] = self.parts[row] = 0
         self._seat_others(row, day, opens, closes, place)
-        self._spoilt = False
+        self._spoilt[row] = False
 
     def _seat_others(self, row: int, day: Day, opens: int, closes: int, place: int) -> None:
         s = self.settings
@@ -184,16 +184,18 @@ class Batch:
     def step(self) -> None:
         """Take `actions` in every environment whose episode goes on, and run it to its learners' next looks.
 
-        ValueError names an action that means nothing; a batch of several must then be reset.
+        ValueError names an action that means nothing; of several environments, all must then be reset, since some have
+        moved and some have not.
         """
-        if self._spoilt:
+        if self._spoilt.any():
             raise gymnasium.error.ResetNeeded("an action meant nothing and the batch stopped half way; call reset()")
+        gone = self.out == 1 if self.settings.reward.extra else None
         if self.n >= THREADED and not self._asks():
             self._threads()
         else:
             self._run(0, self.n)
-        if self.settings.reward.extra:
-            self._reshape()
+        if gone is not None:
+            self._reshape(~gone & (self.learners["looks"] > 0))  # a first look is no step
 
     def settle(self, rows: Sequence[int] | np.ndarray) -> None:
         """Run the environments just begun to their first looks, and no other."""
@@ -228,7 +230,7 @@ class Batch:
     def _fault(self, row: int, case: np.void) -> None:
         fault, learner = int(case["fault"]), int(case["asked"])
         case["fault"] = case["asked"] = 0
-        self._spoilt = self.n > 1
+        self._spoilt[:] = self.n > 1
         width = action_space(self.settings.action).shape or (1,)
         action = self.actions[row, learner, : width[0]].tolist()
         where = f"of environment {row}" if self.n > 1 else ""
@@ -249,8 +251,8 @@ class Batch:
                 s["target"][side, level] = price, size
         answer(venue, seat, self.settings.thinking_ns)
 
-    def _reshape(self) -> None:
-        """Add the extra parts of a reward that is not one of the kernel's."""
+    def _reshape(self, stepped: np.ndarray) -> None:
+        """Add the extra parts of a reward that is not one of the kernel's, for the (n, k) learners that `stepped`."""
         count, p = len(PARTS), self._parts
         flat = [column.reshape(-1) for column in (p[..., 0], p[..., 1], -p[..., 2], p[..., 3])]
         account = self.accounts.reshape(-1, len(ACCOUNT))
@@ -258,6 +260,7 @@ class Batch:
         extra = np.asarray(self.settings.reward.shape(step_), np.float64).reshape(self.n, self.k, -1)
         if extra.shape[2] != len(self.part_names) - count or not np.isfinite(extra).all():
             raise ValueError(f"{self.settings.reward}: shape() must give ({self.n * self.k}, extra) finite numbers")
+        extra = np.where(stepped[..., None], extra, 0.0)
         self.parts[..., :count], self.parts[..., count:] = p, extra
         self.rewards += extra.sum(axis=2)
 

@@ -57,6 +57,8 @@ class VectorMarketMaking(gymnasium.vector.VectorEnv[np.ndarray, Any, np.ndarray]
                 if one is not None:
                     self.generators[i], _ = gymnasium.utils.seeding.np_random(int(one))
         mask = np.asarray(options.get("reset_mask", np.ones(n, bool)))
+        if mask.shape != (n,) or mask.dtype != bool:
+            raise ValueError(f"reset_mask is {mask.dtype} of shape {mask.shape}; give bool of shape {(n,)}")
         episodes = options.get("episode")
         if episodes is not None and len(episodes) != n:
             raise ValueError(f"{len(episodes)} episodes named for {n} environments")
