@@ -119,10 +119,7 @@ class MarketMaking(gymnasium.Env[np.ndarray, Any]):
         batch = self.batch
         if batch.over[0]:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset()")
-        if self._width == 1:
-            self._action[0] = action
-        else:
-            fill(self._action, action, self._width)
+        take(self._action, action, self._width)
         batch.step()
         return self._seen.copy(), self._rewards.item(), bool(batch.over[0]), False, self._info()
 
@@ -137,6 +134,17 @@ def observation_space(batch: Batch) -> gymnasium.spaces.Box:
     """The bounds of one learner's observations."""
     rows = batch.layout
     return gymnasium.spaces.Box(rows["low"] / rows["scale"], rows["high"] / rows["scale"], dtype=np.float32)
+
+
+def take(buffer: np.ndarray, action: Any, width: int) -> None:
+    """`fill` for one learner: a single number needs no array."""
+    if width == 1:
+        try:
+            buffer[0] = action
+            return
+        except ValueError:
+            pass
+    fill(buffer, action, width)
 
 
 def fill(buffer: np.ndarray, action: Any, width: int) -> None:

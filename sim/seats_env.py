@@ -9,7 +9,7 @@ from pettingzoo import ParallelEnv
 from lobarena.sim.actions import action_space
 from lobarena.sim.batch import Batch
 from lobarena.sim.case import ACCOUNT
-from lobarena.sim.env import fill, observation_space
+from lobarena.sim.env import observation_space, take
 from lobarena.sim.settings import Settings
 
 
@@ -70,10 +70,7 @@ class Seats(ParallelEnv[str, np.ndarray, Any]):
         buffer, width = batch.actions[0], self._width
         try:
             for name in names:
-                if width == 1:
-                    buffer[self._places[name], 0] = actions[name]
-                else:
-                    fill(buffer[self._places[name]], actions[name], width)
+                take(buffer[self._places[name]], actions[name], width)
         except KeyError as error:
             raise ValueError(f"no action for {error}; every agent in `agents` acts at each step") from error
         batch.step()
