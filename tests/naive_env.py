@@ -244,10 +244,12 @@ class NaiveEnv:
                 own[side] = [sign * (mid - rows[0][0]), math.log(1 + rows[0][1]), _ahead(rows[0][2])]
             lots, ahead = [0.0] * 5, [-1.0] * 5
             reference = touch[0][0] if touch else 0
-            for p, z, q in rows:
+            for p, *_ in rows:
                 place = sign * (reference - p)
                 if 0 <= place < 5:
-                    lots[place], ahead[place] = math.log(1 + z), _ahead(q)
+                    same = [(other, before) for price, other, before in rows if price == p]
+                    lots[place] = math.log(1 + sum(other for other, _ in same))
+                    ahead[place] = _ahead(min((before for _, before in same if before >= 0), default=-1))
             own[f"{side} queue"] = lots + ahead
         if self.history:
             spread = asks[0][0] - bids[0][0] if bids and asks else 0
