@@ -21,18 +21,20 @@ S = 10**9
 SEATS = [Seat(latency=Latency(5_000_000, 3_000_000, 4_000_000), capital=1e9), Seat(every_ns=700_000_000)]
 
 
-def level_feed(seed=1, seconds=40):
-    """A record of level changes with trades of its touch, live at any time."""
-    rng, rows, sizes = np.random.default_rng(seed), list(BOOK), {(BID, 100): 10, (ASK, 102): 10}
+def level_record(seed=1, seconds=40):
+    """A record of level changes near the touch, live at any time."""
+    rng, rows = np.random.default_rng(seed), list(BOOK)
     for ms in np.sort(rng.integers(1, seconds * 1_000, seconds * 20)).tolist():
         side = int(rng.integers(2))
         price = (100 if side == BID else 102) + (-1 if side == BID else 1) * int(rng.integers(3))
-        sizes[side, price] = int(rng.integers(1, 30))
-        rows.append((ms, SET, side, price, sizes[side, price]))
-    return event_feed(record(rows), publish_ms=500)
+        rows.append((ms, SET, side, price, int(rng.integers(1, 30))))
+    return record(rows)
 
 
-FEEDS = {"snapshots": lambda: snapshot_feed(random_recording(4, 80), 1), "levels": level_feed}
+FEEDS = {
+    "snapshots": lambda: snapshot_feed(random_recording(4, 80), 1),
+    "levels": lambda: event_feed(level_record(), publish_ms=500),
+}
 
 
 def quote(market, seat, rng):
@@ -70,6 +72,8 @@ def test_from_every_checkpoint_the_market_is_that_of_the_replay(kind, rules, mon
         start = max(place.time, int(feed.events["time"][0]))
         for later in (0, 1, 2_345_678_901):
             opens, closes = start + later, min(start + later + 12 * S, last)
+            if closes - opens < 3 * S:
+                continue
             replay, resumed = Market(feed, rules), Market(feed, rules)
             replay.start(SEATS, opens, closes)
             resumed.start(SEATS, opens, closes)
