@@ -1,4 +1,4 @@
-"""The environment once more, slowly: plain Python over `Market`, from the docstrings of env.py, blocks.py and rewards.py.
+"""The environment once more, slowly: plain Python over `Market`, from the docstrings of env, blocks and rewards.
 
 It replays the day from its first event, keeps the learner's account from the list of fills, and computes with exact
 fractions where prices are rounded. Nothing here uses the kernels of observations, actions, rewards or checkpoints.
@@ -310,7 +310,8 @@ def play_both(seed=0, episode=None, choose=None, **settings):
     passed = {key: value for key, value in settings.items() if key in NaiveEnv.KNOWN}
     naive = NaiveEnv(feed(env.batch.files[number], settings.get("seed", 0)), opens, closes, draw, **passed)
     _agree(seen, info, naive, "at the first look")
-    assert info["lots"] == 0 and not info["parts"].any()
+    assert info["lots"] == 0
+    assert not info["parts"].any()
     step, over = 0, False
     while not over:
         action = choose(naive, env.action_space) if choose else env.action_space.sample()

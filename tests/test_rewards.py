@@ -217,4 +217,3 @@ def test_a_reward_of_ones_own_that_gives_nonsense_is_named():
         env = gymnasium.make(NAME, contract="RBSYN", reward=kind()).unwrapped
         with pytest.raises(error, match=message):
             env.reset(seed=0)
-            env.step(0)

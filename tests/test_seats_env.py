@@ -140,24 +140,23 @@ def test_a_policys_numbers_follow_its_seat_and_never_its_name():
 
 
 def test_no_name_is_better_placed_than_another():
-    """Equal policies that fight for the same queue: the lower seat wins, each name as often."""
+    """Equal policies that fight for the same queues: each name has the lower seat, and the fills, as often."""
     env = Seats(2, action="ladder", **SETTINGS | {"episode_minutes": 0.2})
     env.reset(seed=11)
-    lower, apart, by_seat, episodes = 0, [], [], 250
+    lower, apart, episodes = 0, [], 250
     for _ in range(episodes):
         env.reset()
         first = int(env.batch.cases[0]["seats"][0] == 1)
         lots = np.zeros(2)
         while env.agents:
-            *_, infos = env.step({name: TOUCH for name in env.agents})
+            *_, infos = env.step(dict.fromkeys(env.agents, TOUCH))
             lots += [infos["seat_1"]["lots"], infos["seat_2"]["lots"]]
         lower += first
         apart.append(lots[0] - lots[1])
-        by_seat.append(apart[-1] if first else -apart[-1])
-    apart, by_seat = np.array(apart), np.array(by_seat)
+    apart = np.array(apart)
     spread = np.sqrt(episodes) / 2
     assert abs(lower - episodes / 2) < 4 * spread
-    assert by_seat.mean() > 4 * by_seat.std() / np.sqrt(episodes)  # the seat matters: the test can tell
+    assert (apart != 0).sum() > 10
     assert abs(apart.mean()) < 3 * apart.std() / np.sqrt(episodes)
 
 
@@ -167,11 +166,11 @@ def test_a_learner_whose_margin_is_called_leaves_and_the_others_play_on(leaver):
     names = env.possible_agents
     buy, nothing = np.zeros(21, np.int32), np.zeros(21, np.int32)
     buy[20] = 3
-    *_, infos = env.step({name: buy for name in names})
+    *_, infos = env.step(dict.fromkeys(names, buy))
     assert [infos[name]["position"] for name in names] == [3, 3]
     before = infos[names[leaver]]["wealth"]
     env.batch.venues[0]["seat"]["capital"][1 + leaver] = 1.0
-    seen, rewards, over, _, infos = env.step({name: nothing for name in names})
+    seen, rewards, over, _, infos = env.step(dict.fromkeys(names, nothing))
     gone, stays = names[leaver], names[1 - leaver]
     tick = env.batch.day(0).feed.contract.tick_value
     assert (over[gone], over[stays]) == (True, False)
