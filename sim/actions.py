@@ -58,9 +58,9 @@ def act(kind, action, o, order_size, target):
         return _orders(action, target)
     position, limit = np.int64(o["position"]), np.int64(o["position_limit"])
     if kind == _OFFSETS:
-        choice = np.int64(action[0])
-        if not 0 <= choice <= CLEAR or choice != action[0]:
+        if not 0.0 <= action[0] <= CLEAR or action[0] != np.floor(action[0]):
             return OUTSIDE, np.int64(0)
+        choice = np.int64(action[0])
         if choice == CLEAR:
             return GOOD, -position
     bid, ask = np.int64(o["bid"][0]), np.int64(o["ask"][0])
