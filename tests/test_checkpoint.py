@@ -16,7 +16,6 @@ from lobarena.sim.market import Latency, Market, Rules, Seat
 from lobarena.sim.state import PAUSED
 from lobarena.sim.types import ORDER
 
-pytestmark = pytest.mark.kernels
 S = 10**9
 SEATS = [Seat(latency=Latency(5_000_000, 3_000_000, 4_000_000), capital=1e9), Seat(every_ns=700_000_000)]
 
@@ -84,6 +83,7 @@ def test_from_every_checkpoint_the_market_is_that_of_the_replay(kind, rules, mon
     assert traded > 20
 
 
+@pytest.mark.kernels
 def test_a_numbered_record_has_its_beginning_alone():
     feed = feed_of([*quoted({999: 10}, {1_001: 5}), *(limit(60_000 * k, BID, 999, 1, k) for k in range(1, 5))])
     assert [place.time for place in checkpoints(Market(feed))] == [0]
@@ -97,6 +97,7 @@ def test_a_record_without_numbers_has_one_a_minute():
     assert first == OPEN - 1_000_000
 
 
+@pytest.mark.kernels
 def test_packed_orders_come_back_in_their_queues():
     events = [*quoted({999: 10, 990: 3}, {1_001: 5}), limit(1, BID, 999, 4, 1), limit(2, ASK, 1_003, 6, 2)]
     events += [limit(3, BID, 999, 2, 3), take(4, ASK, 999, 11), limit(5, BID, LOWER, 1, 4), limit(6, ASK, 1_001, 8, 5)]
