@@ -32,7 +32,7 @@ FAULTS = {
 def kind_of(action: str) -> int:
     """The place of an action in KINDS, as kernels know it; ValueError names the nearest."""
     if action not in KINDS:
-        near = get_close_matches(action, KINDS, 1, 0.0)[0]
+        near = get_close_matches(str(action), KINDS, 1, 0.0)[0]
         raise ValueError(f"no action {action!r}; did you mean {near!r}? Known: {', '.join(KINDS)}")
     return KINDS.index(action)
 
@@ -50,9 +50,9 @@ def act(kind, action, o, order_size, target):
         return _orders(action, target)
     position, limit = np.int64(o["position"]), np.int64(o["position_limit"])
     if kind == _OFFSETS:
-        choice = np.int64(action[0])
-        if not 0 <= choice <= CLEAR or choice != action[0]:
+        if not 0.0 <= action[0] <= CLEAR or action[0] != np.floor(action[0]):
             return OUTSIDE, np.int64(0)
+        choice = np.int64(action[0])
         if choice == CLEAR:
             return GOOD, -position
     bid, ask = np.int64(o["bid"][0]), np.int64(o["ask"][0])
@@ -99,12 +99,14 @@ def _pair(o, low, high, position, limit, order_size, target):
 @kernel
 def _stack(o, action, side, best, step, room, order_size, target):
     """Lots at the best price of a side and up to four ticks behind it, in all no more than `room`."""
+    count = 0
     for level in range(QUOTE_LEVELS):
         lots = min(room, np.int64(np.floor(action[side * QUOTE_LEVELS + level] * order_size + 0.5)))
         price = best + step * level
         if lots > 0 and o["lower"] <= price <= o["upper"]:
-            target[side, level, 0], target[side, level, 1] = price, lots
+            target[side, count, 0], target[side, count, 1] = price, lots
             room -= lots
+            count += 1
 
 
 @kernel
@@ -117,14 +119,17 @@ def _orders(action, target):
         if abs(action[k]) >= 2**31 or action[k] != np.floor(action[k]) or (k < WIDTH - 1 and action[k] < 0):
             return NOT_WHOLE, np.int64(0)
     for side in range(2):
+        count = 0
         for level in range(QUOTE_LEVELS):
             at = 2 * (side * QUOTE_LEVELS + level)
             price, lots = np.int64(action[at]), np.int64(action[at + 1])
-            target[side, level, 0], target[side, level, 1] = price, lots
-            if lots > 0 and side == BID:
-                highest = max(highest, price)
-            elif lots > 0:
-                lowest = min(lowest, price)
+            if lots > 0:
+                target[side, count, 0], target[side, count, 1] = price, lots
+                count += 1
+                if side == BID:
+                    highest = max(highest, price)
+                else:
+                    lowest = min(lowest, price)
     if highest >= lowest:
         return CROSSED, np.int64(0)
     return GOOD, np.int64(action[WIDTH - 1])

@@ -50,7 +50,7 @@ class Batch:
         self._playing: list[Day | None] = [None] * n
         self._others: list[list[Callable[[Any], Any] | None]] = [[] for _ in range(n)]
         self._pool: ThreadPoolExecutor | None = None
-        self._spoilt = False
+        self.spoilt: set[int] = set()  # environments that an action without meaning left out of step
         self._python = False  # whether some seat is decided in Python
         self._make()
 
@@ -142,9 +142,9 @@ class Batch:
         case["who"][order] = np.arange(self.k)
         case["fresh"], case["begun"], case["asked"], case["over"], case["fault"] = 1, 0, 0, 0, 0
         self.learners[row].view(np.uint8)[:] = 0
-        self.history[row] = 0
+        self.history[row] = self.parts[row] = 0
         self._seat_others(row, day, opens, closes, place)
-        self._spoilt = False
+        self.spoilt.discard(row)
 
     def _seat_others(self, row: int, day: Day, opens: int, closes: int, place: int) -> None:
         s = self.settings
@@ -182,8 +182,8 @@ class Batch:
     def _named(self, episode: int) -> tuple[int, int, int]:
         if not self.episodes:
             self._none()
-        if not 0 <= episode < len(self.episodes):
-            raise ValueError(f"episode is {episode}; the data have episodes 0 to {len(self.episodes) - 1}")
+        if not isinstance(episode, int | np.integer) or not 0 <= episode < len(self.episodes):
+            raise ValueError(f"episode is {episode!r}; the data have episodes 0 to {len(self.episodes) - 1}")
         return self.episodes[episode]
 
     def _none(self) -> tuple[int, int, int]:
@@ -192,16 +192,18 @@ class Batch:
     def step(self) -> None:
         """Take `actions` in every environment whose episode goes on, and run it to its learners' next looks.
 
-        ValueError names an action that means nothing; a batch of several must then be reset.
+        ValueError names an action that means nothing; of several environments, all must then be reset, since some have
+        moved and some have not.
         """
-        if self._spoilt:
+        if self.spoilt:
             raise RuntimeError("an action meant nothing and the batch stopped half way; call reset()")
+        gone = self.out.copy() if self._extra else None
         if self.n >= THREADED and not self._python:
             self._threads()
         elif (row := self._all()) != self.n:
             self._go_on(row, self.n)
-        if self._extra:
-            self._reshape()
+        if gone is not None:
+            self._reshape(~gone & (self.learners["looks"] > 0))  # a first look is no step
 
     def settle(self, rows: Sequence[int]) -> None:
         """Run the environments just begun to their first looks, and no other."""
@@ -229,6 +231,8 @@ class Batch:
             case: Any = self.cases[row]
             if case["fault"]:
                 self._fault(row, case)
+            if case["lost"]:
+                raise RuntimeError("messages or fills found no room; fewer seats or smaller orders are needed")
             self._answer(row, int(case["asked"]))
             case["asked"] = 0
             row = self._kernel(*self._addresses, row, last)
@@ -236,7 +240,7 @@ class Batch:
     def _fault(self, row: int, case: Any) -> None:
         fault, learner = int(case["fault"]), int(case["asked"])
         case["fault"] = case["asked"] = 0
-        self._spoilt = self.n > 1
+        self.spoilt = set(range(self.n)) if self.n > 1 else set()
         action = self.actions[row, learner, : WIDTHS[self.settings.kind]].tolist()
         where = f"of environment {row}" if self.n > 1 else ""
         raise ValueError(f"the action {action} {where} {FAULTS[fault]}".replace("  ", " "))
@@ -256,8 +260,8 @@ class Batch:
                 s["target"][side, level] = price, size
         answer(venue, seat, self.settings.thinking_ns)
 
-    def _reshape(self) -> None:
-        """Add the extra parts of a reward that is not one of the kernel's."""
+    def _reshape(self, stepped: np.ndarray) -> None:
+        """Add the extra parts of a reward that is not one of the kernel's, for the (n, k) learners that `stepped`."""
         count, p = len(PARTS), self._parts
         spread, holding, paid, closed = (p[..., part].reshape(-1) for part in range(4))
         lots, position = self.accounts[ACCOUNT.index("lots")].reshape(-1), self.positions.reshape(-1).astype(np.float64)
@@ -265,13 +269,9 @@ class Batch:
         extra = np.asarray(self.settings.reward.shape(step_), np.float64).reshape(self.n, self.k, -1)
         if extra.shape[2] != len(self.part_names) - count or not np.isfinite(extra).all():
             raise ValueError(f"{self.settings.reward}: shape() must give ({self.n * self.k}, extra) finite numbers")
+        extra = np.where(stepped[..., None], extra, 0.0)
         self.parts[..., :count], self.parts[..., count:] = p, extra
         self.rewards += extra.sum(axis=2)
-
-    def check(self) -> None:
-        """RuntimeError when messages or fills found no room, since some episode began."""
-        if self.cases["lost"].any():
-            raise RuntimeError("messages or fills found no room; fewer seats or smaller orders are needed")
 
 
 def _spans(venue: "np.dtype[Any]", seats: int) -> Sequence[tuple[int, int]]:

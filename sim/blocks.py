@@ -61,7 +61,7 @@ BLOCKS: dict[str, tuple[Feature, ...]] = {
         Feature("own ask size", *_LOTS),
         Feature("own ask lots ahead", *_AHEAD),
     ),
-    "queue positions": (  # of own orders 0 to 4 ticks behind the best price: the prices of the `ladder` actions
+    "queue positions": (  # own lots at the prices of the `ladder` actions, and the lots ahead of the first
         *_levels("own bid size, place {}", *_LOTS),
         *_levels("own bid lots ahead, place {}", *_AHEAD),
         *_levels("own ask size, place {}", *_LOTS),

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 
 from lobarena.sim.batch import Batch
-from lobarena.sim.env_spaces import action_space, fill, observation_space
+from lobarena.sim.env_spaces import action_space, observation_space, take
 from lobarena.sim.settings import Settings
 
 
@@ -116,10 +116,7 @@ class MarketMaking(gymnasium.Env[np.ndarray, Any]):
         """
         if self._out.item():
             raise gymnasium.error.ResetNeeded("the episode is over; call reset()")
-        if self._width == 1:
-            self._action[0] = action
-        else:
-            fill(self._action, action, self._width)
+        take(self._action, action, self._width)
         self.batch.step()
         return self._seen.copy(), self._rewards.item(), self._out.item(), False, self._info()
 

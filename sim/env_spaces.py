@@ -37,3 +37,14 @@ def fill(buffer: np.ndarray, action: Any, width: int) -> None:
         buffer[..., :width] = given
     else:
         buffer[..., 0] = given
+
+
+def take(buffer: np.ndarray, action: Any, width: int) -> None:
+    """`fill` for one learner: a single number needs no array."""
+    if width == 1:
+        try:
+            buffer[0] = action
+            return
+        except (TypeError, ValueError):
+            pass
+    fill(buffer, action, width)

@@ -102,14 +102,23 @@ def _own(prices, sizes, ahead, mid, sign, now, at):
 
 @kernel
 def _places(prices, sizes, ahead, best, sign, now, at):
-    """Own orders 0 to 4 ticks behind the best price."""
+    """Own lots 0 to 4 ticks behind the best price, and the lots ahead of the first of them.
+
+    Orders come best first, so those of one price, one behind the other, stand beside each other.
+    """
     for place in range(_N):
         now[at + place], now[at + _N + place] = 0.0, ALONE
+    lots, front = np.int64(0), np.int64(0)
     for order in range(QUOTE_LEVELS):
         place = sign * (best - prices[order])
         if sizes[order] > 0 and 0 <= place < _N:
-            now[at + place] = _log(np.int64(sizes[order]))
-            now[at + _N + place] = _log(np.int64(ahead[order])) if ahead[order] >= 0 else ALONE
+            if order == 0 or prices[order - 1] != prices[order]:
+                lots, front = np.int64(0), np.int64(-1)
+            lots += sizes[order]
+            if ahead[order] >= 0:
+                front = np.int64(ahead[order]) if front < 0 else min(front, np.int64(ahead[order]))
+            now[at + place] = _log(lots)
+            now[at + _N + place] = _log(front) if front >= 0 else ALONE
 
 
 @kernel

@@ -43,6 +43,7 @@ def send_image(book, venue, seat, kind):
     image["turnover"] = venue["turnover"] - venue["start_turnover"]
     _others(book, venue, seat, BID, image)
     _others(book, venue, seat, ASK, image)
+    image["rows"] = s["rows"]
     for row in range(s["rows"]):
         image["ahead"][row], image["turn"][row] = NONE, s["work"][row]["turn"]
         if s["work"][row]["id"] != NONE:
@@ -144,7 +145,7 @@ def _own(s, image, side, prices, sizes, queue):
         for move in range(last, at, -1):
             prices[move], sizes[move], queue[move] = prices[move - 1], sizes[move - 1], queue[move - 1]
         prices[at], sizes[at] = work["price"], work["left"]
-        queue[at] = image["ahead"][row] if image["turn"][row] == work["turn"] else NONE
+        queue[at] = image["ahead"][row] if row < image["rows"] and image["turn"][row] == work["turn"] else NONE
         count = last + 1
     for empty in range(count, QUOTE_LEVELS):
         prices[empty], sizes[empty], queue[empty] = 0, 0, NONE

@@ -7,7 +7,7 @@ import numpy as np
 from pettingzoo import ParallelEnv
 
 from lobarena.sim.batch import Batch
-from lobarena.sim.env_spaces import action_space, fill, observation_space
+from lobarena.sim.env_spaces import action_space, observation_space, take
 from lobarena.sim.settings import Settings
 
 
@@ -69,11 +69,11 @@ class Seats(ParallelEnv[str, np.ndarray, Any]):
             said = [actions[name] for name in names]
         except KeyError as error:
             raise ValueError(f"no action for {error}; every agent in `agents` acts at each step") from error
-        if len(names) == len(self.possible_agents):
-            fill(batch.actions[0], np.asarray(said), self._width)
+        if len(names) == len(self.possible_agents) and all(type(action) is int for action in said):
+            batch.actions[0, :, 0] = said
         else:
             for name, action in zip(names, said, strict=True):
-                fill(batch.actions[0, self._places[name]], action, self._width)
+                take(batch.actions[0, self._places[name]], action, self._width)
         batch.step()
         out, rewards = batch.out[0].tolist(), batch.rewards[0].tolist()
         observations: dict[str, np.ndarray] = dict(zip(self.possible_agents, batch.observations[0].copy(), strict=True))

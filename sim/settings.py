@@ -19,6 +19,7 @@ from lobarena.sim.market import Latency, Market, Rules, Seat
 from lobarena.sim.rewards import Pnl, Reward, reward_of
 
 EVER = (0, 2**62)
+MOST_LOTS = 10**9
 LEAST_NS = 2_000_000_000  # a session with less of it recorded is not played
 _CURVE_MS = 10**9  # nobody reads the curve of an environment
 
@@ -57,11 +58,16 @@ class Settings:
         object.__setattr__(self, "reward", reward_of(self.reward))
         kind_of(self.action)
         layout(self.observation, self.history, self.normalise)
+        for name in ("history", "order_size", "position_limit", "seed"):
+            if not isinstance(getattr(self, name), int | np.integer):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; a whole number is wanted")
         numbers = (self.episode_minutes, self.decision_us, self.network_ms, self.every_ms)
         if not all(np.isfinite(number) and number >= 0 for number in numbers) or self.episode_minutes == 0:
             raise ValueError("episode_minutes is positive; decision_us, network_ms and every_ms are not negative")
-        if self.order_size <= 0 or self.position_limit < self.order_size:
-            raise ValueError("order_size is positive and position_limit at least as large, both in lots")
+        if self.order_size <= 0 or not self.order_size <= self.position_limit <= MOST_LOTS:
+            raise ValueError(f"order_size is positive, position_limit at least as large and at most {MOST_LOTS:,} lots")
+        if self.length < 1e9 + 2e6 * self.network_ms:
+            raise ValueError("an episode lasts at least a second beyond the way of a message and back")
         if len(self.between) != 2 or self.between[0] >= self.between[1]:
             raise ValueError(f"between is {self.between}; give two moments, ns UTC, the earlier one first")
         self.rules()
@@ -88,7 +94,12 @@ class Settings:
     def seat(self) -> Seat:
         """Of every learner and opponent."""
         latency = Latency(*(3 * [round(self.network_ms * 1e6)]))
-        return Seat(latency=latency, every_ns=round(self.every_ms * 1e6), position_limit=self.position_limit)
+        return Seat(
+            latency=latency,
+            every_ns=round(self.every_ms * 1e6),
+            position_limit=self.position_limit,
+            largest=max(1_000, self.order_size),
+        )
 
     def files(self) -> list[DayFile]:
         """The days that fit, in order of contract and time; ValueError says what there is."""

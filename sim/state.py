@@ -73,6 +73,7 @@ IMAGE = np.dtype(
         ("ask_size", "i4", (SEEN_LEVELS,)),
         ("ahead", "i4", (MAX_WORKING,)),  # lots ahead of each working order of the seat; -1 when it does not rest
         ("turn", "i4", (MAX_WORKING,)),  # which order of the row that was
+        ("rows", "i4"),  # rows of the two that are written; the others hold what an older image left there
         ("last", "i4"),
         ("phase", "i4"),
     ],

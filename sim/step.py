@@ -27,7 +27,7 @@ from lobarena.sim.minds import MIND, drive
 from lobarena.sim.observe import look_at
 from lobarena.sim.place import book_at, fetch, large_book_at, large_venue_at, venue_at
 from lobarena.sim.rewards import PARTS, judge
-from lobarena.sim.state import DRAIN, FINISHED, OUT, venue_type
+from lobarena.sim.state import ASKED, DRAIN, FINISHED, OUT, venue_type
 from lobarena.sim.types import LARGE, LIQUIDATION, MAX_SEATS, SMALL, book_type
 
 _BOOK, _VENUE = book_type(*SMALL).itemsize, venue_type(SMALL[0]).itemsize  # bytes
@@ -82,11 +82,10 @@ def _begin(venue, case, deck, i):
         learner["spread"], learner["closed"], learner["closing_fees"], learner["lots"] = 0, 0, 0.0, 0
     venue["fills"] = venue["curves"] = venue["marks"] = 0
     if case["fresh"] == 0:
-        for j in range(k):
-            learner, seat = learners[i * k + j], np.int64(case["seats"][j])
+        for j in range(k):  # all are understood before the first one's leaves
+            learner, s = learners[i * k + j], venue["seat"][np.int64(case["seats"][j])]
             if learner["over"] == 1:
                 continue
-            s = venue["seat"][seat]
             actions = numbers_at(_place(deck["actions"], 8 * WIDTH * (i * k + j)))["row"]
             fault, take = act(deck["action"], actions, learner["look"], deck["order_size"], s["target"])
             if fault != 0:
@@ -94,7 +93,9 @@ def _begin(venue, case, deck, i):
                 return False
             s["take"], s["keep"] = take, 0
             learner["waiting"] = 0
-            reply(venue, seat, deck["thinking_ns"])
+        for seat in range(1, k + 1):  # of what arrives at one instant, the lower seat's comes first, whoever sits there
+            if venue["seat"][seat]["state"] == ASKED:
+                reply(venue, np.int64(seat), deck["thinking_ns"])
     case["begun"] = 1
     return True
 
@@ -137,12 +138,13 @@ def _advance(book, venue, case, deck, i):
     _tally(venue, case, deck, i)
     for j in range(k):
         _show(venue, case, deck, i, j)
-    case["fresh"], case["begun"], case["lost"] = 0, 0, venue["lost"]
+    case["fresh"], case["begun"] = 0, 0
     times_at(deck["times"])["row"][i] = venue["now"]
     for line in range(3):  # of the record, what the next step begins with: nobody else brings it into the cache
         fetch(_place(case["events"], _EVENT * venue["event"] + 64 * line))
         fetch(_place(case["snapshots"], _SNAPSHOT * venue["shots"] + 64 * line))
-    return True
+    case["lost"] = venue["lost"]
+    return venue["lost"] == 0
 
 
 @kernel

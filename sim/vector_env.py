@@ -59,12 +59,14 @@ class VectorMarketMaking(gymnasium.vector.VectorEnv[np.ndarray, Any, np.ndarray]
                 if one is not None:
                     self.generators[i], _ = gymnasium.utils.seeding.np_random(one)
         mask = np.asarray(options.get("reset_mask", np.ones(n, bool)))
+        if mask.shape != (n,) or mask.dtype != bool:
+            raise ValueError(f"reset_mask is {mask.dtype} of shape {mask.shape}; give bool of shape {(n,)}")
         episodes = options.get("episode")
         if episodes is not None and len(episodes) != n:
             raise ValueError(f"{len(episodes)} episodes named for {n} environments")
         rows = np.flatnonzero(mask).tolist()
         for i in rows:
-            self.batch.begin(i, self.generators[i], None if episodes is None else int(episodes[i]))
+            self.batch.begin(i, self.generators[i], None if episodes is None else episodes[i])
         self.batch.settle(rows)
         self._over = self._out.copy()
         return self._seen.copy(), self._infos()
@@ -76,6 +78,8 @@ class VectorMarketMaking(gymnasium.vector.VectorEnv[np.ndarray, Any, np.ndarray]
         if np.count_nonzero(self._over):
             for i in np.flatnonzero(self._over).tolist():
                 batch.begin(i, self.generators[i])
+        if batch.spoilt:
+            raise gymnasium.error.ResetNeeded("an action meant nothing, and some environments moved; call reset()")
         batch.step()
         self._over = over = self._out.copy()
         return self._seen.copy(), self._rewards.copy(), over, self._never, self._infos()
