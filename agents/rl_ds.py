@@ -54,9 +54,9 @@ class RlDs:
     faintest: float = 0.01  # traces below it are forgotten
 
     def __post_init__(self) -> None:
-        if not (0 < self.faintest < 1 and 0 <= self.gamma * self.lam < 1 and self.tilings >= GROUPS and self.rows > 0):
+        if not (0 < self.faintest < 1 and 0 <= self.gamma * self.lam < 1 and self.tilings >= GROUPS <= self.rows):
             raise ValueError(
-                f"rl-ds needs 0 < faintest < 1, gamma x lam below 1, {GROUPS} tilings or more, a row or more: {self}"
+                f"rl-ds needs 0 < faintest < 1, gamma x lam below 1, {GROUPS} tilings and rows or more: {self}"
             )
 
     def environment(self) -> dict[str, Any]:
@@ -154,11 +154,11 @@ class RlDs:
         states[:, 0] = seen[_POSITION] / self.lots_a_tile
         states[:, 1] = np.clip(2 * seen[_OWN_BID] / spread, -2, 7)  # half spreads; an absent quote is far away
         states[:, 2] = np.clip(2 * seen[_OWN_ASK] / spread, -2, 7)
-        states[:, 3] = np.minimum(spread, 20)
-        states[:, 4] = np.clip(seen[_MOVE], -10, 10)
-        states[:, 5] = 5 * seen[_IMBALANCE]
-        states[:, 6] = 5 * seen[_FLOW]
-        states[:, 7] = np.minimum(5 * seen[_VOLATILITY], 10)
+        states[:, 3] = np.minimum(spread / 2, 4)
+        states[:, 4] = np.clip(seen[_MOVE], -3, 3)
+        states[:, 5] = 1.5 * seen[_IMBALANCE]
+        states[:, 6] = 1.5 * seen[_FLOW]
+        states[:, 7] = np.minimum(2 * seen[_VOLATILITY], 4)
         return states
 
 

@@ -52,9 +52,11 @@ _MASK = 0x7FFFFFFF  # hashes have 31 bits: no product of the arithmetic below le
 def tile(state, offsets, rows, out):
     """Rows of a state's tiles. state: (V,) f4; offsets: (K, V) f4 in [0, 1); out: (K,) i4, written, each below `rows`.
 
-    The hash is arithmetic of the tile's own numbers: the same on every machine and in every process.
+    Each group has a third of the rows: the many tiles of the full state overwrite none of the agent's. The hash is
+    arithmetic of the tile's own numbers: the same on every machine and in every process.
     """
     tilings, variables = offsets.shape
+    third = rows // GROUPS
     for k in range(tilings):
         group = k % GROUPS
         first = AGENT if group == 1 else 0
@@ -66,7 +68,7 @@ def tile(state, offsets, rows, out):
             mixed ^= mixed >> 15
         mixed = mixed * 0x297A2D39 & _MASK
         mixed ^= mixed >> 14
-        out[k] = mixed * rows >> 31
+        out[k] = group * third + (mixed * third >> 31)
 
 
 @kernel
