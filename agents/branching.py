@@ -22,6 +22,8 @@ class Branching(nn.Module):
             bound = layer.in_features**-0.5
             for parameter in layer.parameters():
                 nn.init.uniform_(parameter, -bound, bound, generator=chance)
+        nn.init.zeros_(self.advantage.weight)  # no choice is better to begin with: the first policy keeps nothing
+        nn.init.zeros_(self.advantage.bias)
 
     def forward(self, observations: Tensor) -> Tensor:
         body = torch.relu(self.second(torch.relu(self.first(observations))))

@@ -5,7 +5,8 @@ the state encodes the queue position of each; a deep network decides at each loo
 
 Ours, where its abstract is silent: five prices a side, the best one and 1 to 4 ticks behind it; log(1 + lots ahead) of
 each own order; a branching dueling double DQN (Tavakoli et al. 2018), one branch a price, 64 x 64 units, returns of
-several looks and a Polyak-averaged target; exploration that flips single prices; the dampened reward of Spooner et al.
+several looks, a Polyak-averaged target; exploration of single prices, a while each; every other step is learned from
+as in a mirror, where buying is selling; the dampened reward of Spooner et al. (2018).
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import torch
 
 from lobarena.agents.branching import CHOICES, Branching, loss, target
 from lobarena.agents.replay import Arrays, Replay
+from lobarena.sim.blocks import composed
 from lobarena.sim.random import generator
 
 OBSERVATION = ("queue positions", "imbalance", "order flow", "volatility", "inventory", "time left")
@@ -35,14 +37,16 @@ class DrlOs:
         "epsilon": ("float", 0.05, 0.5, ""),
     }
 
-    alpha: float = 0.0005  # step of Adam
-    gamma: float = 0.97  # a look
-    reach: int = 8  # looks whose rewards are summed before a value is believed
-    epsilon: float = 0.2  # probability that a price is decided at random, at the start of the budget
+    alpha: float = 0.0003  # step of Adam
+    gamma: float = 0.9  # a look
+    reach: int = 4  # looks whose rewards are summed before a value is believed
+    epsilon: float = 0.3  # share of the prices that are decided at random, at the start of the budget
     epsilon_floor: float = 0.01  # at its end
-    eta: float = 0.1  # share of the inventory's gains that the reward leaves out
+    stay: float = 20.0  # looks that a random decision lasts on average: an order must rest to get anywhere in its queue
+    eta: float = 0.5  # share of the inventory's gains that the reward leaves out
     hidden: int = 64  # units of each of the two layers
-    batch: int = 256  # steps an update, one update a look of all environments
+    batch: int = 256  # steps an update
+    pause: int = 128  # environment steps between updates
     memory: int = 20_000  # looks kept for replay, over all environments
     follow: float = 0.005  # share of the network that moves into its target an update
     steepest: float = 10.0  # norm that a gradient is cut to
@@ -52,10 +56,11 @@ class DrlOs:
         return {"observation": OBSERVATION, "action": "ladder", "reward": f"dampened:eta={self.eta!r}"}
 
     def begin(self, observation_space: Any, action_space: Any, seed: int) -> None:
-        if len(observation_space.shape) != 1 or len(action_space.shape or ()) != 1:
+        self.order, self.sign = mirror([feature.name for feature in composed(OBSERVATION, 0)])
+        if observation_space.shape != self.order.shape or len(action_space.shape or ()) != 1:
             raise ValueError(
-                f"drl-os needs a Box of one axis to see and one to act in, not {observation_space} and {action_space}; "
-                "make the environment with **learner.environment()"
+                f"drl-os needs Box({self.order.shape}) to see and a Box of one axis to act in, not {observation_space} "
+                f"and {action_space}; make the environment with **learner.environment()"
             )
         torch.set_num_threads(1)  # networks of this size are slower on several
         self.features, self.levels = observation_space.shape[0], action_space.shape[0]
@@ -73,15 +78,17 @@ class DrlOs:
             self.replay = Replay(self.memory // n, n, self.features, self.levels)
         observations, _ = venv.reset(seed=seed)
         ended, losses, total, updates = np.zeros(n, np.bool_), 0.0, 0.0, 0
-        for _ in range(looks):
-            kept = self._kept(observations)
-            explores = rng.random(kept.shape) < epsilon
-            kept = np.where(explores, rng.random(kept.shape) < 0.5, kept)
+        random = np.zeros((2, n, self.levels), np.bool_)  # which prices are decided at random, and how
+        for look in range(looks):
+            anew = rng.random((n, self.levels)) < (1 / self.stay if look else 1)
+            drawn = rng.random((2, n, self.levels)) < np.array([epsilon, 0.5])[:, None, None]
+            random = np.where(anew, drawn, random)
+            kept = np.where(random[0], random[1], self._kept(observations))
             seen, fresh = observations, ended
             observations, rewards, ended, _, _ = venv.step(kept.astype(np.float32))
             self.replay.add(seen, kept, rewards, ended, fresh)
             total += float(rewards.sum())
-            if self.replay.rows > 2 * self.reach:
+            if look % max(1, self.pause // n) == 0 and self.replay.rows > 2 * self.reach:
                 losses += self._update(self.replay.draw(rng, self.batch, self.reach, self.gamma))
                 updates += 1
         self.replay.close(observations)
@@ -133,6 +140,9 @@ class DrlOs:
         return np.asarray(advantage[:, 1::CHOICES] > advantage[:, ::CHOICES])
 
     def _update(self, drawn: tuple[np.ndarray, ...]) -> float:
+        for array in (drawn[0], drawn[4]):  # what was seen, before and after
+            array[::2] = array[::2][:, self.order] * self.sign
+        drawn[1][::2] = np.roll(drawn[1][::2], self.levels // 2, axis=1)
         seen, done, returns, discounts, then = (torch.from_numpy(array) for array in drawn)
         with torch.no_grad():
             wanted = target(returns, discounts, self.network(then), self.frozen(then))
@@ -145,6 +155,14 @@ class DrlOs:
             for slow, quick in zip(self.frozen.parameters(), self.network.parameters(), strict=True):
                 slow.lerp_(quick, self.follow)
         return float(error.detach())
+
+
+def mirror(names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Where each number of an observation stands when bids are asks, and by which sign: (F,) i8, (F,) f4."""
+    swapped = [name.replace("bid", "?").replace("ask", "bid").replace("?", "ask") for name in names]
+    signed = ("imbalance", "order flow", "mid move", "position")
+    signs = [-1.0 if name.startswith(signed) else 1.0 for name in names]
+    return np.array([names.index(name) for name in swapped]), np.array(signs, np.float32)
 
 
 def _arrays(network: Branching) -> Arrays:

@@ -8,7 +8,7 @@ import torch
 from toy_market import BEST_LADDER, BEST_MEAN, ToyMarket
 
 from lobarena.agents.branching import Branching, loss, target
-from lobarena.agents.drl_os import DrlOs
+from lobarena.agents.drl_os import DrlOs, mirror
 from lobarena.agents.replay import Replay
 
 
@@ -114,6 +114,19 @@ def test_a_slice_after_a_save_is_the_slice_without_one_to_the_bit():
         assert set(ours) == set(theirs)
         assert all(ours[name].tobytes() == theirs[name].tobytes() for name in ours)
     assert any(weights[name].tobytes() != learner.weights()[name].tobytes() for name in weights)
+
+
+def test_in_the_mirror_bids_are_asks_and_what_has_a_direction_has_the_other():
+    names = [
+        "own bid size, place 1",
+        "position / limit",
+        "own ask size, place 1",
+        "order flow, memory 0.8",
+        "volatility",
+    ]
+    order, sign = mirror(names)
+    seen = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert (seen[order] * sign).tolist() == [3.0, -2.0, 1.0, -4.0, 5.0]
 
 
 def test_the_policy_is_that_of_the_network():

@@ -164,7 +164,7 @@ def begun(**settings: Any) -> tuple[RlDs, ToyMarket]:
 
 
 def test_it_learns_the_best_quotes_of_a_market_where_they_are_known():
-    learner, venv = begun(alpha=0.01)
+    learner, venv = begun(alpha=0.01, alpha_floor=0.01)
     for part in range(8):
         learner.learn(venv, 30_000, part / 8, seed=part)
     observations, _ = venv.reset(seed=99)
