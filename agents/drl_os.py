@@ -28,7 +28,7 @@ class DrlOs:
     """A learner; its fields are its hyperparameters."""
 
     name: ClassVar[str] = "drl-os"
-    budget: ClassVar[int] = 1_000_000  # environment steps of a default training
+    budget: ClassVar[int] = 2_000_000  # environment steps of a default training
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "alpha": ("float", 1e-4, 3e-3, "log"),
         "gamma": ("float", 0.9, 0.995, ""),
@@ -37,18 +37,19 @@ class DrlOs:
         "epsilon": ("float", 0.05, 0.5, ""),
     }
 
-    alpha: float = 0.0003  # step of Adam
+    alpha: float = 0.0003  # step of Adam at the start of the budget
+    alpha_floor: float = 0.00003  # at its end
     gamma: float = 0.9  # a look
     reach: int = 4  # looks whose rewards are summed before a value is believed
     epsilon: float = 0.3  # share of the prices that are decided at random, at the start of the budget
-    epsilon_floor: float = 0.01  # at its end
+    epsilon_floor: float = 0.1  # at its end: with less, a policy that keeps nothing learns nothing more
     stay: float = 20.0  # looks that a random decision lasts on average: an order must rest to get anywhere in its queue
     eta: float = 0.5  # share of the inventory's gains that the reward leaves out
     hidden: int = 64  # units of each of the two layers
     batch: int = 256  # steps an update
     pause: int = 128  # environment steps between updates
     memory: int = 20_000  # looks kept for replay, over all environments
-    follow: float = 0.005  # share of the network that moves into its target an update
+    follow: float = 0.002  # share of the network that moves into the averaged one, target and policy, an update
     steepest: float = 10.0  # norm that a gradient is cut to
 
     def environment(self) -> dict[str, Any]:
@@ -65,15 +66,17 @@ class DrlOs:
         torch.set_num_threads(1)  # networks of this size are slower on several
         self.features, self.levels = observation_space.shape[0], action_space.shape[0]
         self.network = Branching(self.features, self.levels, self.hidden, seed)
-        self.frozen = Branching(self.features, self.levels, self.hidden, seed)
+        self.average = Branching(self.features, self.levels, self.hidden, seed)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=self.alpha)
         self.replay: Replay | None = None
 
     def learn(self, venv: Any, steps: int, done: float, seed: int) -> dict[str, float]:
-        """`steps` environment steps over all of venv; epsilon stays where `done`, the share of the budget, puts it."""
+        """`steps` environment steps over all of venv; alpha and epsilon stay those of `done`, of the budget."""
         n, looks = venv.num_envs, -(-steps // venv.num_envs)
         rng = generator(seed, self.name, "learn")
         epsilon = self.epsilon * (self.epsilon_floor / self.epsilon) ** done
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.alpha * (self.alpha_floor / self.alpha) ** done
         if self.replay is None or self.replay.seen.shape[1] != n:
             self.replay = Replay(self.memory // n, n, self.features, self.levels)
         observations, _ = venv.reset(seed=seed)
@@ -101,14 +104,15 @@ class DrlOs:
         return self._kept(observations).astype(np.float32)
 
     def weights(self) -> Arrays:
-        return _arrays(self.network)
+        """Of the averaged network: the quick one follows every fill."""
+        return _arrays(self.average)
 
     def load_weights(self, weights: Arrays) -> None:
         """ValueError names what does not fit."""
-        _load(self.network, weights)
+        _load(self.average, weights)
 
     def state(self) -> Arrays:
-        found = {f"frozen.{name}": value for name, value in _arrays(self.frozen).items()}
+        found = {f"network.{name}": value for name, value in _arrays(self.network).items()}
         for name, parameter in self.network.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 found[f"adam.{key}.{name}"] = value.numpy().copy()
@@ -117,8 +121,8 @@ class DrlOs:
         return found
 
     def load_state(self, state: Arrays) -> None:
-        """After `load_weights`; ValueError names what does not fit."""
-        _load(self.frozen, _part(state, "frozen"))
+        """ValueError names what does not fit."""
+        _load(self.network, _part(state, "network"))
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=self.alpha)
         adam = _part(state, "adam")
         for name, parameter in self.network.named_parameters():
@@ -133,7 +137,7 @@ class DrlOs:
 
         The value of a state is common to both choices and left out; numpy, as a call of torch costs more than the sum.
         """
-        p = {name: parameter.detach().numpy() for name, parameter in self.network.named_parameters()}
+        p = {name: parameter.detach().numpy() for name, parameter in self.average.named_parameters()}
         body = np.maximum(observations @ p["first.weight"].T + p["first.bias"], 0)
         body = np.maximum(body @ p["second.weight"].T + p["second.bias"], 0)
         advantage = body @ p["advantage.weight"].T + p["advantage.bias"]
@@ -145,14 +149,14 @@ class DrlOs:
         drawn[1][::2] = np.roll(drawn[1][::2], self.levels // 2, axis=1)
         seen, done, returns, discounts, then = (torch.from_numpy(array) for array in drawn)
         with torch.no_grad():
-            wanted = target(returns, discounts, self.network(then), self.frozen(then))
+            wanted = target(returns, discounts, self.network(then), self.average(then))
         error = loss(self.network(seen), done.long(), wanted)
         self.optimizer.zero_grad()
         error.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.steepest)
         self.optimizer.step()
         with torch.no_grad():
-            for slow, quick in zip(self.frozen.parameters(), self.network.parameters(), strict=True):
+            for slow, quick in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 slow.lerp_(quick, self.follow)
         return float(error.detach())
 
