@@ -5,7 +5,6 @@ B is the batch, F the features of an observation, D the levels; each level is le
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 
 CHOICES = 2
 
@@ -41,10 +40,10 @@ def target(returns: Tensor, discounts: Tensor, online: Tensor, frozen: Tensor) -
     return returns + discounts * frozen.gather(-1, chosen).squeeze(-1).mean(-1)
 
 
-def loss(values: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
-    """Mean squared error over levels and batch of the values (B, D, 2) of actions (B, D) against (B,).
+def loss(values: Tensor, actions: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+    """Squared error of the values (B, D, 2) of actions (B, D) against (B,), weighed by (B,), the mean over levels.
 
     Not Huber's: fills are rare, and a loss that bounds their pull would learn a median without them.
     """
     taken = values.gather(-1, actions[..., None]).squeeze(-1)
-    return mse_loss(taken, wanted[:, None].expand_as(taken))
+    return (weights * (taken - wanted[:, None]).square().mean(-1)).sum() / weights.sum()

@@ -39,7 +39,7 @@ class DrlOs:
 
     alpha: float = 0.0003  # step of Adam at the start of the budget
     alpha_floor: float = 0.00003  # at its end
-    gamma: float = 0.9  # a look
+    gamma: float = 0.95  # a look
     reach: int = 4  # looks whose rewards are summed before a value is believed
     epsilon: float = 0.3  # share of the prices that are decided at random, at the start of the budget
     epsilon_floor: float = 0.1  # at its end: with less, a policy that keeps nothing learns nothing more
@@ -47,6 +47,7 @@ class DrlOs:
     eta: float = 0.5  # share of the inventory's gains that the reward leaves out
     hidden: int = 64  # units of each of the two layers
     batch: int = 256  # steps an update
+    quiet: float = 0.01  # share of the position limit x ticks a look: a step with this risk counts half, as it is noise
     pause: int = 128  # environment steps between updates
     memory: int = 20_000  # looks kept for replay, over all environments
     follow: float = 0.002  # share of the network that moves into the averaged one, target and policy, an update
@@ -57,7 +58,9 @@ class DrlOs:
         return {"observation": OBSERVATION, "action": "ladder", "reward": f"dampened:eta={self.eta!r}"}
 
     def begin(self, observation_space: Any, action_space: Any, seed: int) -> None:
-        self.order, self.sign = mirror([feature.name for feature in composed(OBSERVATION, 0)])
+        names = [feature.name for feature in composed(OBSERVATION, 0)]
+        self.order, self.sign = mirror(names)
+        self.risk = names.index("position / limit"), names.index("volatility, memory 0.98")
         if observation_space.shape != self.order.shape or len(action_space.shape or ()) != 1:
             raise ValueError(
                 f"drl-os needs Box({self.order.shape}) to see and a Box of one axis to act in, not {observation_space} "
@@ -150,7 +153,9 @@ class DrlOs:
         seen, done, returns, discounts, then = (torch.from_numpy(array) for array in drawn)
         with torch.no_grad():
             wanted = target(returns, discounts, self.network(then), self.average(then))
-        error = loss(self.network(seen), done.long(), wanted)
+        position, volatility = (seen[:, at] for at in self.risk)
+        weights = 1 / (1 + (position * volatility / self.quiet).square())
+        error = loss(self.network(seen), done.long(), wanted, weights)
         self.optimizer.zero_grad()
         error.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.steepest)

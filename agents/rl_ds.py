@@ -33,7 +33,7 @@ class RlDs:
     """A learner; its fields are its hyperparameters."""
 
     name: ClassVar[str] = "rl-ds"
-    budget: ClassVar[int] = 10_000_000  # environment steps of a default training
+    budget: ClassVar[int] = 2_000_000  # environment steps of a default training
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "alpha": ("float", 1e-4, 1e-1, "log"),
         "gamma": ("float", 0.9, 0.995, ""),
@@ -42,13 +42,13 @@ class RlDs:
         "tilings": ("int", 12, 96, ""),
     }
 
-    alpha: float = 0.01  # at the start of the budget
+    alpha: float = 0.02  # at the start of the budget
     alpha_floor: float = 0.001  # at its end
-    gamma: float = 0.97  # a look
+    gamma: float = 0.99  # a look
     lam: float = 0.96
     epsilon: float = 0.7  # at the start of the budget
     epsilon_floor: float = 0.0001  # at its end
-    eta: float = 0.5  # share of the inventory's gains that the reward leaves out
+    eta: float = 0.3  # share of the inventory's gains that the reward leaves out
     tilings: int = 32  # of the three groups together, in turn
     rows: int = 24_576  # of the table, which holds 40 bytes a row
     shares: tuple[float, float, float] = (0.6, 0.1, 0.3)  # of the agent's, the market's and the full group

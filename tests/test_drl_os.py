@@ -19,9 +19,10 @@ def test_the_target_is_the_mean_over_levels_of_what_the_frozen_network_says_of_t
     assert wanted.tolist() == [1 + 0.5 * (3 + 7) / 2, 2.0]
 
 
-def test_the_loss_is_that_of_the_actions_taken():
-    values = torch.tensor([[[0.0, 9.0], [9.0, 2.0]]])
-    assert loss(values, torch.tensor([[0, 1]]), torch.tensor([0.5])).item() == pytest.approx((0.25 + 2.25) / 2)
+def test_the_loss_is_that_of_the_actions_taken_by_weight():
+    values = torch.tensor([[[0.0, 9.0], [9.0, 2.0]], [[1.0, 9.0], [1.0, 9.0]]])
+    actions, wanted, weights = torch.tensor([[0, 1], [0, 0]]), torch.tensor([0.5, 3.0]), torch.tensor([3.0, 1.0])
+    assert loss(values, actions, wanted, weights).item() == pytest.approx((3 * (0.25 + 2.25) / 2 + 4) / 4)
 
 
 def test_values_of_a_level_differ_by_its_advantages_about_one_common_value():
