@@ -33,7 +33,7 @@ class RlDs:
     """A learner; its fields are its hyperparameters."""
 
     name: ClassVar[str] = "rl-ds"
-    budget: ClassVar[int] = 2_000_000  # environment steps of a default training
+    budget: ClassVar[int] = 8_000_000  # environment steps of a default training
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "alpha": ("float", 1e-4, 1e-1, "log"),
         "gamma": ("float", 0.9, 0.995, ""),
@@ -187,7 +187,7 @@ _SEEN = (_BID, _ASK, _POSITION, _OWN_BID, _OWN_ASK, _MOVE, _IMBALANCE, _FLOW, _V
 
 def _falling(start: float, floor: float, done: float) -> float:
     """From start to floor, geometrically."""
-    return start * (floor / start) ** done
+    return float(start * (floor / start) ** done)
 
 
 def offsets(tilings: int) -> np.ndarray:

@@ -63,7 +63,7 @@ def tile(state, offsets, rows, out):
         last = AGENT if group == 0 else variables
         mixed = (k + 1) * 0x3C6EF35F & _MASK
         for v in range(first, last):
-            place = np.int64(np.floor(state[v] + offsets[k, v]))
+            place = int(np.floor(state[v] + offsets[k, v]))
             mixed = (mixed ^ (place & 0xFFFF)) * 0x2C1B3C6D & _MASK
             mixed ^= mixed >> 15
         mixed = mixed * 0x297A2D39 & _MASK

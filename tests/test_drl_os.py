@@ -88,7 +88,7 @@ def begun(**settings: Any) -> tuple[DrlOs, ToyMarket]:
 
 
 def test_it_learns_which_orders_to_keep_of_a_market_where_that_is_known():
-    learner, venv = begun(alpha=0.003, gamma=0.8, reach=1, follow=0.02, batch=128, pause=32)
+    learner, venv = begun(alpha=0.003, gamma=0.8, reach=1, follow=0.02, batch=128, pause=32, quiet=10.0)
     for part in range(5):
         learner.learn(venv, 10_000, part / 5, seed=part)
     observations, _ = venv.reset(seed=99)
