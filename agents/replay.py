@@ -38,7 +38,7 @@ class Replay:
         looks, n = self.earned.shape
         ages = rng.integers(reach, min(self.rows, looks), batch)
         place, env = (self.rows - 1 - ages) % looks, rng.integers(n, size=batch)
-        place, env = place[counts := ~self.void[place, env]], env[counts]
+        place, env = place[good := ~self.void[place, env]], env[good]
         goes_on, length = np.ones(len(place), np.bool_), np.zeros(len(place), np.int64)
         returns, factor = np.zeros(len(place), np.float32), np.ones(len(place), np.float32)
         for k in range(reach):
