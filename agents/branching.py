@@ -27,7 +27,8 @@ class Branching(nn.Module):
     def forward(self, observations: Tensor) -> Tensor:
         body = torch.relu(self.second(torch.relu(self.first(observations))))
         advantage = self.advantage(body).unflatten(-1, (-1, CHOICES))  # (B, D, 2)
-        return self.value(body)[..., None] + advantage - advantage.mean(-1, keepdim=True)
+        values: Tensor = self.value(body)[..., None] + advantage - advantage.mean(-1, keepdim=True)
+        return values
 
 
 def target(returns: Tensor, discounts: Tensor, online: Tensor, frozen: Tensor) -> Tensor:

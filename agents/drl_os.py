@@ -6,8 +6,8 @@ the state encodes the queue position of each; a deep network decides at each loo
 Ours, where its abstract is silent: five prices a side, the best one and 1 to 4 ticks behind it; log(1 + lots ahead) of
 each own order; a branching dueling double DQN (Tavakoli et al. 2018), one branch a price, 64 x 64 units, returns of
 several looks, a Polyak-averaged target; exploration of single prices, a while each; every other step is learned from
-as in a mirror, where buying is selling; steps made with much inventory weigh less, as their returns are mostly noise; the
-dampened reward of Spooner et al. (2018).
+as in a mirror, where buying is selling; steps made with much inventory weigh less, as their returns are mostly noise;
+the dampened reward of Spooner et al. (2018).
 """
 
 from dataclasses import dataclass
