@@ -230,7 +230,8 @@ class CPpo:
     def act(self, observations: np.ndarray) -> np.ndarray:
         """(n, F) f4 -> mean actions (n, A) f4, inside the action space."""
         x = self.network.features(torch.from_numpy(np.ascontiguousarray(observations, np.float32)))
-        return np.clip(self.network.actor(x).numpy(), self.low, self.high)
+        mean: np.ndarray = self.network.actor(x).numpy()
+        return mean.clip(self.low, self.high)
 
     def weights(self) -> Arrays:
         """Encoder and actor."""
