@@ -18,7 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from lobarena.agents.attention import AttentionEncoder
+from lobarena.agents.columns import Columns
 from lobarena.agents.torch_arrays import Arrays, adam_arrays, fitting, load_adam, load_module, module_arrays
+
+BLOCKS = ("inventory", "imbalance", "order flow", "volatility", "own orders", "time left", "history window")
 
 
 def advantages(rewards: Tensor, values: Tensor, terminated: Tensor, gamma: float, lam: float) -> Tensor:
@@ -50,16 +53,13 @@ def log_density(actions: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
 
 
 class ActorCritic(nn.Module):
-    """Observation -> mean action and value, over one encoder of the book's history.
+    """Observation -> mean action and value, over one encoder of the book's history."""
 
-    flat: columns of the observation before the history window; looks x width: the window.
-    """
-
-    def __init__(self, flat: int, looks: int, width: int, actions: int, hidden: int) -> None:
+    def __init__(self, columns: Columns, actions: int, hidden: int) -> None:
         super().__init__()
-        self.flat = flat
-        self.encoder = AttentionEncoder(looks, width)
-        seen = flat + 32
+        self.flat = len(columns.flat)
+        self.encoder = AttentionEncoder(columns.looks, columns.width)
+        seen = self.flat + 32
         self.actor = nn.Sequential(
             nn.Linear(seen, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, actions)
         )
@@ -103,20 +103,11 @@ class CPpo:
     epochs: int = 3
     minibatch: int = 1024
     hidden: int = 64
-    flat: int = 4
 
     def environment(self) -> dict[str, Any]:
         """Keyword arguments of the environment it learns in."""
         return {
-            "observation": (
-                "inventory",
-                "imbalance",
-                "order flow",
-                "volatility",
-                "own orders",
-                "time left",
-                "history window",
-            ),
+            "observation": BLOCKS,
             "history": self.history,
             "action": "continuous",
             "reward": self.reward,
@@ -124,14 +115,14 @@ class CPpo:
 
     def begin(self, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], seed: int) -> None:
         """Make the network; spaces are those of one environment."""
-        assert isinstance(observation_space, gymnasium.spaces.Box)
-        assert isinstance(action_space, gymnasium.spaces.Box)
-        width = (observation_space.shape[0] - self.flat) // self.history
+        columns = Columns.of(BLOCKS, self.history, observation_space)
+        if not isinstance(action_space, gymnasium.spaces.Box):
+            raise ValueError(f'the action space is {action_space}; C-PPO needs action="continuous"')
         self.low, self.high = action_space.low, action_space.high
         torch.set_num_threads(1)  # networks this small lose time to a second thread
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = ActorCritic(self.flat, self.history, width, action_space.shape[0], self.hidden)
+            self.network = ActorCritic(columns, action_space.shape[0], self.hidden)
             for layer in [*self.network.actor, *self.network.critic]:
                 if isinstance(layer, nn.Linear):
                     nn.init.orthogonal_(layer.weight, 2**0.5)

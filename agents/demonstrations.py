@@ -30,13 +30,13 @@ def ladder(quotes: np.ndarray) -> np.ndarray:
 class Expert:
     """LTIIC(a, b, d), the suboptimal expert of IMM: m* = b I + d s, half distance a, I inventory, s the trend.
 
-    The paper's expert leans linearly with inventory and a trend signal; the coefficients and s (the observation's
-    order flow) are ours. One lot at the first level of each side.
+    The paper's expert leans linearly with inventory and a predicted trend; the coefficients and s, the imbalance of the
+    best sizes, are ours. `order_size` at the first level of each side.
     """
 
     a: float = 2.0  # ticks behind the best prices
     b: float = -10.0  # ticks at the position limit: negative, a long position lowers both quotes
-    d: float = 0.5  # ticks a unit of order flow
+    d: float = 0.5  # ticks a unit of imbalance
 
     def __call__(self, inventory: np.ndarray, trend: np.ndarray) -> np.ndarray:
         """inventory / limit and trend, (n,) -> quotes (n, 4) f4 in -1..1."""

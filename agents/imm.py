@@ -24,11 +24,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lobarena.agents.columns import Columns
 from lobarena.agents.demonstrations import Expert, ladder
 from lobarena.agents.imm_network import Critics, Policy, follow
 from lobarena.agents.replay import Batch, Replay
 from lobarena.agents.torch_arrays import Arrays, adam_arrays, load_adam, load_module, module_arrays
 
+BLOCKS = (
+    "inventory",
+    "imbalance",
+    "order flow",
+    "volatility",
+    "queue positions",
+    "time left",
+    "history window",
+)
+INVENTORY, TREND, MOVE = "position / limit", "imbalance of the best sizes", "mid move since the last look"
 QUOTE = 4  # numbers of a quote: m*, delta*, phi bid, phi ask
 
 
@@ -93,12 +104,11 @@ class Imm:
     memory: int = 50_000  # steps kept
     hidden: int = 64
     expert: Expert = field(default_factory=Expert)
-    flat: int = 4
 
     def environment(self) -> dict[str, Any]:
         """Keyword arguments of the environment it learns in."""
         return {
-            "observation": ("inventory", "imbalance", "order flow", "own orders", "time left", "history window"),
+            "observation": BLOCKS,
             "history": self.history,
             "action": "ladder",
             "reward": self.reward,
@@ -106,17 +116,15 @@ class Imm:
 
     def begin(self, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], seed: int) -> None:
         """Make the networks; spaces are those of one environment."""
-        assert isinstance(observation_space, gymnasium.spaces.Box)
-        assert isinstance(action_space, gymnasium.spaces.Box)
+        self.columns = Columns.of(BLOCKS, self.history, observation_space)
         if action_space.shape != (10,):
             raise ValueError(f'the action space is {action_space}; IMM needs action="ladder"')
-        self.seen = observation_space.shape[0]
-        width = (self.seen - self.flat) // self.history
+        self.seen = len(self.columns.flat) + self.columns.looks * self.columns.width
         torch.set_num_threads(1)  # networks this small lose time to a second thread
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.policy = Policy(self.flat, self.history, width, QUOTE, self.hidden)
-            self.critics = Critics(self.flat + 32, QUOTE, self.hidden)
+            self.policy = Policy(self.columns, QUOTE, self.hidden)
+            self.critics = Critics(len(self.columns.flat) + 32, QUOTE, self.hidden)
         self.slow_policy, self.slow_critics = deepcopy(self.policy), deepcopy(self.critics)
         learned = [*self.critics.parameters(), *self.policy.representation.parameters()]
         self.critic_optimizer = torch.optim.Adam(learned, lr=self.learning_rate)
@@ -136,13 +144,14 @@ class Imm:
             raise ValueError(f"training began with {self.replay.n} environments; go on with as many, not {n}")
         deviation, weight = self.noise * (1 - 0.8 * done), self.imitation * (1 - done)
         shows = 0 if len(self.shown[0]) else min(self.demonstrations // n, steps // n)
+        inventory, trend, move = (self.columns.at(name) for name in (INVENTORY, TREND, MOVE))
         observations, _ = venv.reset(seed=seed)
         ended, noise = np.zeros(n, bool), np.zeros((n, QUOTE))
         logs: list[dict[str, float]] = []
         gained, shown = np.zeros(2), []
         for k in range(steps // n):
             if k < shows:
-                quotes = self.expert(observations[:, 0], observations[:, 2])
+                quotes = self.expert(observations[:, inventory], observations[:, trend])
                 shown.append((observations.astype(np.float16), quotes))
             else:
                 noise = self.lasting * noise + (1 - self.lasting**2) ** 0.5 * rng.normal(0, deviation, noise.shape)
@@ -150,7 +159,7 @@ class Imm:
             seen, kept = observations, ~ended
             observations, reward, terminated, truncated, _ = venv.step(ladder(quotes))
             reward = np.where(kept, reward, 0.0)
-            self.replay.add(seen, seen[:, -1], quotes, reward, terminated, kept)
+            self.replay.add(seen, seen[:, move], quotes, reward, terminated, kept)
             ended = terminated | truncated
             gained += [reward.sum(), kept.sum()]
             if k + 1 == shows:

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lobarena.agents.columns import Columns
+
 
 def perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     """Two hidden layers."""
@@ -41,16 +43,13 @@ class Representation(nn.Module):
 
 
 class Policy(nn.Module):
-    """Observation -> features -> quote (m*, delta*, phi bid, phi ask), each in -1..1.
+    """Observation -> features -> quote (m*, delta*, phi bid, phi ask), each in -1..1."""
 
-    flat: columns of the observation before the history window.
-    """
-
-    def __init__(self, flat: int, looks: int, width: int, actions: int, hidden: int, size: int = 32) -> None:
+    def __init__(self, columns: Columns, actions: int, hidden: int, size: int = 32) -> None:
         super().__init__()
-        self.flat = flat
-        self.representation = Representation(looks, width, size)
-        self.actor = perceptron(flat + size, hidden, actions)
+        self.flat = len(columns.flat)
+        self.representation = Representation(columns.looks, columns.width, size)
+        self.actor = perceptron(self.flat + size, hidden, actions)
 
     def features(self, observations: Tensor) -> Tensor:
         """(B, F) f4 -> (B, flat + size) f4."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from toy_actors import LOOK, ToyMarket, assert_resumes, assert_same, begun, mean_reward
+from toy_actors import ToyMarket, assert_resumes, assert_same, begun, mean_reward
 
 from lobarena.agents.attention import AttentionEncoder
 from lobarena.agents.c_ppo import CPpo, advantages, clipped_objective, log_density
@@ -62,36 +62,36 @@ def test_the_encoder_sees_every_look_and_knows_their_order():
 
 def test_a_size_that_the_heads_do_not_divide_is_refused():
     with pytest.raises(ValueError, match="multiple of heads"):
-        AttentionEncoder(looks=4, width=LOOK, size=30)
+        AttentionEncoder(looks=4, width=3, size=30)
 
 
 def test_it_learns_to_quote_wide_and_to_shed_inventory():
-    market = ToyMarket(32, history=5, action="continuous")
+    market = ToyMarket(32, small().environment())
     learner = begun(small(), market)
     before = mean_reward(learner, market)
     for k in range(4):
         learner.learn(market, 20_000, k / 4, seed=k)
     assert mean_reward(learner, market) > before + 0.15
     inventory = np.zeros((2, market.single_observation_space.shape[0]), np.float32)
-    inventory[:, 0], inventory[:, 3] = (-0.5, 0.5), 0.5
+    inventory[:, market.places[0]], inventory[:, market.places[2]] = (-0.5, 0.5), 0.5
     short, long = learner.act(inventory)
     assert short[0] > long[0] + 0.5
 
 
 def test_a_resumed_training_is_the_unbroken_one():
-    assert_resumes(small, ToyMarket(16, history=5, action="continuous"), steps=2_500)
+    assert_resumes(small, ToyMarket(16, small().environment()), steps=2_500)
 
 
 def test_steps_that_only_bring_a_new_episode_teach_nothing():
-    market = ToyMarket(8, 5, "continuous")
+    market = ToyMarket(8, small().environment())
     clean, poisoned = (begun(small(), market) for _ in range(2))
     clean.learn(market, 2_000, 0.0, seed=1)
-    poisoned.learn(ToyMarket(8, 5, "continuous", poison=1e6), 2_000, 0.0, seed=1)
+    poisoned.learn(ToyMarket(8, small().environment(), poison=1e6), 2_000, 0.0, seed=1)
     assert_same(clean, poisoned)
 
 
 def test_global_generators_are_left_alone():
-    market = ToyMarket(8, 5, "continuous")
+    market = ToyMarket(8, small().environment())
     torch.manual_seed(3)
     before = torch.random.get_rng_state()
     begun(small(), market).learn(market, 500, 0.0, seed=1)
@@ -99,7 +99,7 @@ def test_global_generators_are_left_alone():
 
 
 def test_actions_stay_inside_their_space_and_weights_under_a_megabyte():
-    market = ToyMarket(8, 5, "continuous")
+    market = ToyMarket(8, small().environment())
     learner = begun(small(), market)
     actions = learner.act(np.full((3, market.single_observation_space.shape[0]), 1e4, np.float32))
     assert actions.shape == (3, 2)
@@ -117,7 +117,7 @@ def test_actions_stay_inside_their_space_and_weights_under_a_megabyte():
     ],
 )
 def test_weights_that_do_not_fit_are_named(change, message):
-    learner = begun(small(), ToyMarket(8, 5, "continuous"))
+    learner = begun(small(), ToyMarket(8, small().environment()))
     weights = learner.weights()
     change(weights)
     with pytest.raises(ValueError, match=message):

@@ -123,46 +123,46 @@ def test_a_sample_is_what_a_slow_look_through_the_paths_finds(steps):
 
 
 def test_it_learns_more_than_its_first_policy_and_no_less_than_its_expert():
-    market = ToyMarket(32, history=4, action="ladder")
+    market = ToyMarket(32, small().environment())
     learner = begun(small(expert=Expert(a=0.0, b=-3.0, d=0.0)), market)  # an expert that quotes too near
     untrained = mean_reward(learner, market)
     for k in range(3):
         learner.learn(market, 16_000, k / 3, seed=k)
     learned = mean_reward(learner, market)
-    shown = mean_reward(ExpertAlone(learner.expert), market)
+    shown = mean_reward(ExpertAlone(learner.expert, market.places), market)
     assert learned > untrained + 0.15
     assert learned > shown
 
 
 class ExpertAlone:
-    def __init__(self, expert: Expert) -> None:
-        self.expert = expert
+    def __init__(self, expert: Expert, places: list[int]) -> None:
+        self.expert, self.places = expert, places
 
     def act(self, observations: np.ndarray) -> np.ndarray:
-        return ladder(self.expert(observations[:, 0], observations[:, 2]))
+        return ladder(self.expert(observations[:, self.places[0]], observations[:, self.places[1]]))
 
 
 def test_a_resumed_training_is_the_unbroken_one():
-    assert_resumes(lambda: small(demonstrations=1_000), ToyMarket(16, 4, "ladder"), steps=2_500)
+    assert_resumes(lambda: small(demonstrations=1_000), ToyMarket(16, small().environment()), steps=2_500)
 
 
 def test_steps_that_only_bring_a_new_episode_teach_nothing():
-    market = ToyMarket(8, 4, "ladder")
+    market = ToyMarket(8, small().environment())
     clean, poisoned = (begun(small(demonstrations=400), market) for _ in range(2))
     clean.learn(market, 2_000, 0.0, seed=1)
-    poisoned.learn(ToyMarket(8, 4, "ladder", poison=1e6), 2_000, 0.0, seed=1)
+    poisoned.learn(ToyMarket(8, small().environment(), poison=1e6), 2_000, 0.0, seed=1)
     assert_same(clean, poisoned)
 
 
 def test_a_training_goes_on_with_as_many_environments_as_it_began_with():
-    learner = begun(small(demonstrations=400), ToyMarket(8, 4, "ladder"))
-    learner.learn(ToyMarket(8, 4, "ladder"), 800, 0.0, seed=1)
+    learner = begun(small(demonstrations=400), ToyMarket(8, small().environment()))
+    learner.learn(ToyMarket(8, small().environment()), 800, 0.0, seed=1)
     with pytest.raises(ValueError, match="go on with as many, not 4"):
-        learner.learn(ToyMarket(4, 4, "ladder"), 800, 0.0, seed=1)
+        learner.learn(ToyMarket(4, small().environment()), 800, 0.0, seed=1)
 
 
 def test_weights_and_states_that_do_not_fit_are_named():
-    market = ToyMarket(8, 4, "ladder")
+    market = ToyMarket(8, small().environment())
     learner = begun(small(demonstrations=400), market)
     learner.learn(market, 800, 0.0, seed=1)
     weights, state = learner.weights(), learner.state()

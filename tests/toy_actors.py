@@ -10,26 +10,35 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-FLAT, LOOK = 4, 3  # inventory, imbalance, order flow, time left; then looks of (imbalance, order flow, mid move)
+from lobarena.sim.blocks import ROW, composed
+
+SHOWN = ("position / limit", "imbalance of the best sizes", "time left / length", "mid move since the last look")
 LIMIT = 10  # lots
 EPISODE = 100  # steps
 
 
 class ToyMarket:
-    """num_envs markets; action "continuous" is (lean, half spread) in -1..1, "ladder" the lots at 5 levels a side."""
+    """num_envs markets for the learner that gives `environment`.
 
-    def __init__(self, num_envs: int, history: int, action: str, poison: float = 0.0) -> None:
-        self.num_envs, self.history, self.action = num_envs, history, action
+    Action "continuous" is (lean, half spread) in -1..1, "ladder" the lots at 5 levels a side. Of the observation only
+    position, imbalance, time left and moves of the mid say anything; all else is 0.
+    """
+
+    def __init__(self, num_envs: int, environment: dict[str, Any], poison: float = 0.0) -> None:
+        self.num_envs, self.history, self.action = num_envs, environment["history"], environment["action"]
+        names = [feature.name for feature in composed(environment["observation"], self.history)]
+        self.places = [names.index(name) for name in SHOWN]
+        self.width, self.looks = len(names), len(names) - self.history * len(ROW)
         self.poison = poison  # reward of the steps that only bring a new episode; the true environment gives 0
-        low, shape = (-1.0, (2,)) if action == "continuous" else (0.0, (10,))
+        low, shape = (-1.0, (2,)) if self.action == "continuous" else (0.0, (10,))
         self.single_action_space = gymnasium.spaces.Box(low, 1.0, shape, np.float32)
-        self.single_observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (FLAT + LOOK * history,), np.float32)
+        self.single_observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (self.width,), np.float32)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         self.rng = np.random.default_rng(seed)
         self.position = np.zeros(self.num_envs)
         self.trend = np.zeros(self.num_envs)
-        self.window = np.zeros((self.num_envs, self.history, LOOK), np.float32)
+        self.window = np.zeros((self.num_envs, self.history, len(ROW)), np.float32)
         self.age = self.rng.integers(0, EPISODE, self.num_envs)  # episodes end at different steps
         self.over = np.zeros(self.num_envs, bool)
         return self._observe(), {}
@@ -60,14 +69,18 @@ class ToyMarket:
         reward[again] = self.poison
         self.position[again], self.trend[again], self.age[again] = 0, 0, 0
         self.window = np.roll(self.window, -1, axis=1)
-        self.window[:, -1] = np.stack([self.trend, self.trend, np.where(again, 0, move)], 1)
+        self.window[:, -1] = 0
+        self.window[:, -1, 0] = move
         self.window[again] = 0
         self.over = (self.age >= EPISODE) & ~again
         return self._observe(), reward, self.over.copy(), np.zeros(n, bool), {}
 
     def _observe(self) -> np.ndarray:
-        flat = np.stack([self.position / LIMIT, self.trend, self.trend, 1 - self.age / EPISODE], 1)
-        return np.concatenate([flat, self.window.reshape(self.num_envs, -1)], 1).astype(np.float32)
+        seen = np.zeros((self.num_envs, self.width), np.float32)
+        shown = [self.position / LIMIT, self.trend, 1 - self.age / EPISODE, self.window[:, -1, 0]]
+        seen[:, self.places] = np.stack(shown, 1)
+        seen[:, self.looks :] = self.window.reshape(self.num_envs, -1)
+        return seen
 
 
 def begun(learner: Any, market: ToyMarket, seed: int = 0) -> Any:
