@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lobarena.agents.attention import AttentionEncoder
 from lobarena.agents.columns import Columns
+from lobarena.agents.reward_unit import RewardUnit
 from lobarena.agents.torch_arrays import Arrays, adam_arrays, fitting, load_adam, load_module, module_arrays
 
 BLOCKS = ("inventory", "imbalance", "order flow", "volatility", "own orders", "time left", "history window")
@@ -58,6 +59,8 @@ class ActorCritic(nn.Module):
     def __init__(self, columns: Columns, actions: int, hidden: int) -> None:
         super().__init__()
         self.flat = len(columns.flat)
+        self.gains: Tensor
+        self.register_buffer("gains", torch.from_numpy(columns.gains()), persistent=False)
         self.encoder = AttentionEncoder(columns.looks, columns.width)
         seen = self.flat + 32
         self.actor = nn.Sequential(
@@ -74,7 +77,7 @@ class ActorCritic(nn.Module):
         return self.actor(x), self.critic(x).squeeze(1)
 
     def features(self, observations: Tensor) -> Tensor:
-        return torch.cat([observations[:, : self.flat], self.encoder(observations[:, self.flat :])], 1)
+        return torch.cat([observations[:, : self.flat] * self.gains, self.encoder(observations[:, self.flat :])], 1)
 
 
 @dataclass
@@ -98,6 +101,7 @@ class CPpo:
     clip: float = 0.2
     learning_rate: float = 1e-3  # at the start; falls to a tenth over the budget
     entropy: float = 1e-4  # weight of the entropy bonus
+    start: float = -0.5  # half spread of the first policy, in -1..1
     std: float = 0.3  # of the first policy's actions, which span -1..1
     horizon: int = 128  # steps of each environment between two updates
     epochs: int = 3
@@ -130,8 +134,9 @@ class CPpo:
             with torch.no_grad():
                 list(self.network.actor.parameters())[-2].mul_(0.01)  # the first policy hardly looks at its state
                 self.network.log_std.fill_(float(np.log(self.std)))
+                list(self.network.actor.parameters())[-1][1] = self.start
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=self.learning_rate, eps=1e-5)
-        self.returns = np.zeros(2)  # count and mean square of discounted returns: the unit of rewards
+        self.unit = RewardUnit(self.gamma)
 
     def learn(self, venv: Any, steps: int, done: float, seed: int) -> dict[str, float]:
         """`steps` environment steps over all environments of venv, in rounds of acting and updating."""
@@ -144,13 +149,13 @@ class CPpo:
         observations, _ = venv.reset(seed=seed)
         self.observations = torch.from_numpy(observations.astype(np.float32))
         self.ended = np.zeros(n, bool)  # the episode ended with the step before: the next step only brings a new one
-        self.discounted = np.zeros(n)
+        self.unit.begin(n)
         logs = []
         for k in range(rounds):
             length = looks * (k + 1) // rounds - looks * k // rounds
             logs.append(self.update(*self.collect(venv, length)))
         means = {key: float(np.mean([log[key] for log in logs])) for key in logs[0]}
-        return means | {"std": float(self.network.log_std.detach().exp().mean()), "reward unit": self.unit()}
+        return means | {"std": float(self.network.log_std.detach().exp().mean()), "reward unit": self.unit.value()}
 
     @torch.no_grad()
     def collect(self, venv: Any, length: int) -> tuple[Tensor, ...]:
@@ -169,12 +174,10 @@ class CPpo:
             observations, reward, over, cut, _ = venv.step(actions[t].numpy().clip(low, high))
             rewards[t], terminated[t], self.ended = np.where(counts[t], reward, 0.0), over, over | cut
             self.observations = torch.from_numpy(observations.astype(np.float32))
-            self.discounted = rewards[t] + self.gamma * self.discounted
-            self.returns += [n, float((self.discounted**2).sum())]
-            self.discounted[self.ended] = 0
+            self.unit.see(rewards[t], self.ended)
         seen[length] = self.observations
         values[length] = network(self.observations)[1]
-        scaled = torch.from_numpy((rewards / self.unit()).astype(np.float32))
+        scaled = torch.from_numpy((rewards / self.unit.value()).astype(np.float32))
         estimates = advantages(scaled, values, torch.from_numpy(terminated.astype(np.float32)), self.gamma, self.lam)
         kept = torch.from_numpy(counts)
         log_densities = log_density(actions[kept], means[kept], network.log_std)
@@ -212,11 +215,6 @@ class CPpo:
         gain_mean, value_mean, kl = np.mean(logs, 0)
         return {"reward": float(reward), "gain": gain_mean, "value loss": value_mean, "kl": kl}
 
-    def unit(self) -> float:
-        """Root mean square of discounted returns so far: what rewards are divided by."""
-        count, squares = self.returns
-        return float(np.sqrt(squares / count)) + 1e-6 if count else 1.0
-
     @torch.no_grad()
     def act(self, observations: np.ndarray) -> np.ndarray:
         """(n, F) f4 -> mean actions (n, A) f4, inside the action space."""
@@ -238,7 +236,7 @@ class CPpo:
         return {
             **module_arrays(self.network.critic, "critic"),
             "log_std": self.network.log_std.detach().numpy().copy(),
-            "returns": self.returns.copy(),
+            "unit": self.unit.kept.copy(),
             **adam_arrays(self.optimizer, "adam"),
         }
 
@@ -247,5 +245,5 @@ class CPpo:
         load_module(self.network.critic, "critic", state)
         with torch.no_grad():
             self.network.log_std.copy_(torch.from_numpy(fitting(state, "log_std", tuple(self.network.log_std.shape))))
-        self.returns = np.array(state["returns"], np.float64)
+        self.unit.kept = np.array(state["unit"], np.float64)
         load_adam(self.optimizer, "adam", state)

@@ -8,6 +8,8 @@ import numpy as np
 
 from lobarena.sim.blocks import HISTORY, ROW, composed
 
+INVENTORY = "position / limit"
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -29,6 +31,12 @@ class Columns:
                 f"learner's environment(): observation={tuple(blocks)}, history={history}"
             )
         return cls(tuple(names[: len(names) - history * len(ROW)]), history, len(ROW))
+
+    def gains(self) -> np.ndarray:
+        """What networks multiply the columns before the window by: one lot of a wide limit must be seen."""
+        gains = np.ones(len(self.flat), np.float32)
+        gains[self.at(INVENTORY)] = 10.0
+        return gains
 
     def at(self, name: str) -> int:
         """The column of that name, before the history window."""

@@ -5,8 +5,10 @@ the queue position of the own orders; a representation of the book's history tha
 suboptimal expert; an actor-critic with an imitation loss; reward = PnL + volume - inventory penalty.
 Ours: everything scaled down (agents/imm_network.py); TD3 (Fujimoto et al. 2018, arXiv 1802.09477) as the actor-critic;
 the imitation loss with a Q-filter (Nair et al. 2018, arXiv 1709.10089, eq. 5) and a weight that falls with the budget,
-against a policy gradient normalised as in TD3+BC (Fujimoto & Gu 2021, arXiv 2106.06860, eq. 5); exploration noise
-that lasts some steps, since an order that jumps about never reaches the front of its queue.
+against a policy gradient normalised as in TD3+BC (Fujimoto & Gu 2021, arXiv 2106.06860, eq. 5). The expert plays first
+and the policy clones it; later it is asked about every state in the replay, not only those that it came to itself: it
+is a formula, and a policy that drifts into large positions must be shown the way out. Exploration noise lasts some
+steps, since an order that jumps about never reaches the front of its queue.
 
 The action is "ladder": orders rest on five levels a side and keep their places, which is what (m*, delta*, phi) is
 for; "continuous" knows one price a side and no phi.
@@ -23,11 +25,13 @@ import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import huber_loss, mse_loss
 
-from lobarena.agents.columns import Columns
+from lobarena.agents.columns import INVENTORY, Columns
 from lobarena.agents.demonstrations import Expert, ladder
 from lobarena.agents.imm_network import Critics, Policy, follow
 from lobarena.agents.replay import Batch, Replay
+from lobarena.agents.reward_unit import RewardUnit
 from lobarena.agents.torch_arrays import Arrays, adam_arrays, load_adam, load_module, module_arrays
 
 BLOCKS = (
@@ -39,7 +43,7 @@ BLOCKS = (
     "time left",
     "history window",
 )
-INVENTORY, TREND, MOVE = "position / limit", "imbalance of the best sizes", "mid move since the last look"
+TREND, MOVE = "imbalance of the best sizes", "mid move since the last look"
 QUOTE = 4  # numbers of a quote: m*, delta*, phi bid, phi ask
 
 
@@ -69,7 +73,7 @@ def policy_loss(value: Tensor) -> Tensor:
 
 def trend_loss(forecast: Tensor, moves: Tensor, known: Tensor) -> Tensor:
     """Huber loss of the forecasts over the horizons that are known; all (B, H), ticks. 0 when none is."""
-    error = torch.nn.functional.huber_loss(forecast, moves, reduction="none")
+    error = huber_loss(forecast, moves, reduction="none")
     return (error * known).sum() / known.sum().clamp_min(1)
 
 
@@ -87,21 +91,22 @@ class Imm:
     }
 
     history: int = 8  # looks in the window, a power of two
-    reward: str = "imm"
-    gamma: float = 0.97
-    learning_rate: float = 5e-4
+    reward: str = "imm:bonus=0.02,zeta=0.02,free=0"
+    gamma: float = 0.95
+    learning_rate: float = 3e-4
     batch: int = 256
-    every: int = 1  # steps of the vector environment between two updates
+    every: int = 2  # steps of the vector environment between two updates
     delay: int = 2  # critic updates between two policy updates (TD3)
     rate: float = 0.01  # of the target networks
     noise: float = 0.2  # deviation of exploration, falls to a fifth over the budget
     lasting: float = 0.8  # part of the exploration noise that the next step keeps
     smoothing: float = 0.2  # deviation of the target policy's noise
-    imitation: float = 2.0  # weight of the imitation loss at the start, falls to 0 over the budget
+    imitation: float = 5.0  # weight of the imitation loss at the start, falls to a fifth over the budget
     trend: float = 0.5  # weight of the trend loss
     horizons: tuple[int, int] = (2, 20)  # looks: the short and the long trend
-    demonstrations: int = 20_000  # steps that the expert plays first
-    memory: int = 50_000  # steps kept
+    demonstrations: int = 40_000  # steps that the expert plays first
+    cloning: int = 500  # updates after them that only imitate
+    memory: int = 150_000  # steps kept: too few, and the policy learns the way that prices went in them
     hidden: int = 64
     expert: Expert = field(default_factory=Expert)
 
@@ -130,8 +135,7 @@ class Imm:
         self.critic_optimizer = torch.optim.Adam(learned, lr=self.learning_rate)
         self.policy_optimizer = torch.optim.Adam(self.policy.actor.parameters(), lr=self.learning_rate)
         self.replay: Replay | None = None
-        self.shown = np.zeros((0, self.seen), np.float16), np.zeros((0, QUOTE), np.float32)  # observations, quotes
-        self.unit = 1.0  # tick x lot: rewards are divided by it
+        self.unit = RewardUnit(self.gamma)
         self.updates = 0
 
     def learn(self, venv: Any, steps: int, done: float, seed: int) -> dict[str, float]:
@@ -142,38 +146,41 @@ class Imm:
             self.replay = Replay(max(2, self.memory // n), n, self.seen, QUOTE)
         if self.replay.n != n:
             raise ValueError(f"training began with {self.replay.n} environments; go on with as many, not {n}")
-        deviation, weight = self.noise * (1 - 0.8 * done), self.imitation * (1 - done)
-        shows = 0 if len(self.shown[0]) else min(self.demonstrations // n, steps // n)
-        inventory, trend, move = (self.columns.at(name) for name in (INVENTORY, TREND, MOVE))
+        deviation, weight = self.noise * (1 - 0.8 * done), self.imitation * (1 - 0.8 * done)
+        shows = min(self.demonstrations // n, steps // n) if self.updates == 0 else 0
+        self.unit.begin(n)
+        move = self.columns.at(MOVE)
         observations, _ = venv.reset(seed=seed)
         ended, noise = np.zeros(n, bool), np.zeros((n, QUOTE))
         logs: list[dict[str, float]] = []
-        gained, shown = np.zeros(2), []
+        gained = np.zeros(2)
         for k in range(steps // n):
-            if k < shows:
-                quotes = self.expert(observations[:, inventory], observations[:, trend])
-                shown.append((observations.astype(np.float16), quotes))
-            else:
-                noise = self.lasting * noise + (1 - self.lasting**2) ** 0.5 * rng.normal(0, deviation, noise.shape)
-                quotes = (self.quotes(observations) + noise).clip(-1, 1)
+            quotes = self.shown(observations) if k < shows else self.quotes(observations)
+            # the expert is disturbed too: critics must see what lies beside its quotes
+            noise = self.lasting * noise + (1 - self.lasting**2) ** 0.5 * rng.normal(0, deviation, noise.shape)
+            quotes = (quotes + noise).clip(-1, 1)
             seen, kept = observations, ~ended
             observations, reward, terminated, truncated, _ = venv.step(ladder(quotes))
             reward = np.where(kept, reward, 0.0)
             self.replay.add(seen, seen[:, move], quotes, reward, terminated, kept)
             ended = terminated | truncated
+            self.unit.see(reward, ended)
             gained += [reward.sum(), kept.sum()]
             if k + 1 == shows:
-                self.shown = np.concatenate([o for o, _ in shown]), np.concatenate([q for _, q in shown])
-                self.unit = float(self.replay.reward[: self.replay.count[0]].std()) + 1e-6
+                for _ in range(self.cloning):
+                    self.update(self.replay.sample(self.batch, self.horizons, rng), None)
             if k >= shows and k % self.every == 0:
-                logs.append(self.update(self.replay.sample(self.batch, self.horizons, rng), weight, rng))
+                logs.append(self.update(self.replay.sample(self.batch, self.horizons, rng), weight))
         self.replay.cut()
         keys = {key for log in logs for key in log}
         means = {key: float(np.mean([log[key] for log in logs if key in log])) for key in sorted(keys)}
         return means | {"reward": float(gained[0] / gained[1]), "imitation weight": weight, "noise": deviation}
 
-    def update(self, batch: Batch, weight: float, rng: np.random.Generator) -> dict[str, float]:
-        """One step of the critics and the representation; every `delay`-th also of the policy and the targets."""
+    def update(self, batch: Batch, weight: float | None) -> dict[str, float]:
+        """One step of the critics and the representation; every `delay`-th also of the policy and the targets.
+
+        weight : of the imitation loss; None imitates only, without a look at the critics.
+        """
         self.updates += 1
         policy, critics = self.policy, self.critics
         with torch.no_grad():
@@ -181,12 +188,10 @@ class Imm:
             noise = self.smoothing * torch.randn(batch.action.shape, generator=self.generator)
             quote = smoothed(self.slow_policy.quote(then), noise, 2.5 * self.smoothing)
             first, second = self.slow_critics(then, quote)
-            target = td_target(batch.reward / self.unit, batch.terminated, first, second, self.gamma)
+            target = td_target(batch.reward / self.unit.value(), batch.terminated, first, second, self.gamma)
         features = policy.features(batch.seen)
         first, second = critics(features, batch.action)
-        td = torch.nn.functional.huber_loss(first, target, delta=10.0) + torch.nn.functional.huber_loss(
-            second, target, delta=10.0
-        )
+        td = mse_loss(first, target) + mse_loss(second, target)
         trend = trend_loss(policy.trends(features), batch.moves, batch.known)
         self.critic_optimizer.zero_grad()
         torch.autograd.backward(td + self.trend * trend)
@@ -196,15 +201,15 @@ class Imm:
             return log
         with torch.no_grad():
             features = policy.features(batch.seen)
-            rows = rng.integers(max(1, len(self.shown[0])), size=self.batch // 2)
-            shown = torch.from_numpy(self.shown[1][rows])
-            shown_features = policy.features(torch.from_numpy(self.shown[0][rows].astype(np.float32)))
-        loss = policy_loss(critics(features, policy.quote(features))[0])
-        if weight > 0:
-            own = policy.quote(shown_features)
-            value_own, value_shown = critics(shown_features, own)[0], critics(shown_features, shown)[0]
-            imitation = imitation_loss(own, shown, value_own, value_shown)
-            loss = loss + weight * imitation
+            shown = torch.from_numpy(self.shown(batch.seen.numpy()))
+            value_shown = critics(features, shown)[0]
+        own = policy.quote(features)
+        if weight is None:
+            loss = (own - shown).square().sum(1).mean()
+        else:
+            value = critics(features, own)[0]
+            imitation = imitation_loss(own, shown, value, value_shown)
+            loss = policy_loss(value) + weight * imitation
             log["imitation loss"] = imitation.item()
         self.policy_optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -212,6 +217,10 @@ class Imm:
         follow(self.slow_policy, policy, self.rate)
         follow(self.slow_critics, critics, self.rate)
         return log | {"policy loss": loss.item()}
+
+    def shown(self, observations: np.ndarray) -> np.ndarray:
+        """(n, F) f4 -> the expert's quotes (n, 4) f4."""
+        return self.expert(observations[:, self.columns.at(INVENTORY)], observations[:, self.columns.at(TREND)])
 
     @torch.no_grad()
     def quotes(self, observations: np.ndarray) -> np.ndarray:
@@ -232,16 +241,14 @@ class Imm:
         load_module(self.policy, "policy", weights)
 
     def state(self) -> Arrays:
-        """Critics, targets, moments, demonstrations and the replay buffer."""
+        """Critics, targets, moments and the replay buffer."""
         return {
             **module_arrays(self.critics, "critics"),
             **module_arrays(self.slow_policy, "slow_policy"),
             **module_arrays(self.slow_critics, "slow_critics"),
             **adam_arrays(self.critic_optimizer, "critic_adam"),
             **adam_arrays(self.policy_optimizer, "policy_adam"),
-            "shown.seen": self.shown[0].copy(),
-            "shown.quotes": self.shown[1].copy(),
-            "unit": np.array(self.unit),
+            "unit": self.unit.kept.copy(),
             "updates": np.array(self.updates),
             **(self.replay.arrays() if self.replay else {}),
         }
@@ -253,6 +260,5 @@ class Imm:
         load_module(self.slow_critics, "slow_critics", state)
         load_adam(self.critic_optimizer, "critic_adam", state)
         load_adam(self.policy_optimizer, "policy_adam", state)
-        self.shown = state["shown.seen"].copy(), state["shown.quotes"].copy()
-        self.unit, self.updates = float(state["unit"]), int(state["updates"])
+        self.unit.kept, self.updates = np.array(state["unit"], np.float64), int(state["updates"])
         self.replay = Replay.of(state) if "replay.count" in state else None

@@ -48,12 +48,15 @@ class Policy(nn.Module):
     def __init__(self, columns: Columns, actions: int, hidden: int, size: int = 32) -> None:
         super().__init__()
         self.flat = len(columns.flat)
+        self.gains: Tensor
+        self.register_buffer("gains", torch.from_numpy(columns.gains()), persistent=False)
         self.representation = Representation(columns.looks, columns.width, size)
         self.actor = perceptron(self.flat + size, hidden, actions)
 
     def features(self, observations: Tensor) -> Tensor:
         """(B, F) f4 -> (B, flat + size) f4."""
-        return torch.cat([observations[:, : self.flat], self.representation(observations[:, self.flat :])], 1)
+        history = self.representation(observations[:, self.flat :])
+        return torch.cat([observations[:, : self.flat] * self.gains, history], 1)
 
     def quote(self, features: Tensor) -> Tensor:
         """(B, flat + size) f4 -> (B, 4) f4 in -1..1."""

@@ -69,8 +69,8 @@ def test_it_learns_to_quote_wide_and_to_shed_inventory():
     market = ToyMarket(32, small().environment())
     learner = begun(small(), market)
     before = mean_reward(learner, market)
-    for k in range(4):
-        learner.learn(market, 20_000, k / 4, seed=k)
+    for k in range(3):
+        learner.learn(market, 20_000, k / 3, seed=k)
     assert mean_reward(learner, market) > before + 0.15
     inventory = np.zeros((2, market.single_observation_space.shape[0]), np.float32)
     inventory[:, market.places[0]], inventory[:, market.places[2]] = (-0.5, 0.5), 0.5
