@@ -36,7 +36,7 @@ class Expert:
 
     a: float = 2.0  # ticks behind the best prices
     b: float = -10.0  # ticks at the position limit: negative, a long position lowers both quotes
-    d: float = 0.5  # ticks a unit of imbalance
+    d: float = 1.0  # ticks a unit of imbalance
 
     def __call__(self, inventory: np.ndarray, trend: np.ndarray) -> np.ndarray:
         """inventory / limit and trend, (n,) -> quotes (n, 4) f4 in -1..1."""

@@ -4,11 +4,12 @@ The paper's: quotes (m*, delta*, phi) about a reference price that moves only wi
 the queue position of the own orders; a representation of the book's history that also forecasts its trends; LTIIC as a
 suboptimal expert; an actor-critic with an imitation loss; reward = PnL + volume - inventory penalty.
 Ours: everything scaled down (agents/imm_network.py); TD3 (Fujimoto et al. 2018, arXiv 1802.09477) as the actor-critic;
-the imitation loss with a Q-filter (Nair et al. 2018, arXiv 1709.10089, eq. 5) and a weight that falls with the budget,
-against a policy gradient normalised as in TD3+BC (Fujimoto & Gu 2021, arXiv 2106.06860, eq. 5). The expert plays first
+the imitation loss with a weight that falls with the budget, against a policy gradient normalised as in TD3+BC (Fujimoto
+& Gu 2021, arXiv 2106.06860, eq. 5). A Q-filter (Nair et al. 2018, arXiv 1709.10089, eq. 5) was tried and left out: the
+critic is too noisy for it, it let go of the expert and the policy drifted into large positions. The expert plays first
 and the policy clones it; later it is asked about every state in the replay, not only those that it came to itself: it
-is a formula, and a policy that drifts into large positions must be shown the way out. Exploration noise lasts some
-steps, since an order that jumps about never reaches the front of its queue.
+is a formula, and a policy that drifts must be shown the way back. Exploration noise lasts some steps, since an order
+that jumps about never reaches the front of its queue.
 
 The action is "ladder": orders rest on five levels a side and keep their places, which is what (m*, delta*, phi) is
 for; "continuous" knows one price a side and no phi.
@@ -57,13 +58,9 @@ def smoothed(action: Tensor, noise: Tensor, largest: float) -> Tensor:
     return (action + noise.clamp(-largest, largest)).clamp(-1, 1)
 
 
-def imitation_loss(own: Tensor, shown: Tensor, value_own: Tensor, value_shown: Tensor) -> Tensor:
-    """Mean over the batch of |pi(s) - a|^2 where the critic finds the expert's a better: Q(s, a) > Q(s, pi(s)).
-
-    Nair et al. 2018, eq. 5. own, shown: (B, A); values: (B,); the filter has no gradient.
-    """
-    better = (value_shown > value_own).detach()
-    return ((own - shown).square().sum(1) * better).mean()
+def imitation_loss(own: Tensor, shown: Tensor) -> Tensor:
+    """Mean over the batch of |pi(s) - a|^2, a the expert's quote in s; own, shown: (B, A)."""
+    return (own - shown).square().sum(1).mean()
 
 
 def policy_loss(value: Tensor) -> Tensor:
@@ -98,14 +95,14 @@ class Imm:
     every: int = 2  # steps of the vector environment between two updates
     delay: int = 2  # critic updates between two policy updates (TD3)
     rate: float = 0.01  # of the target networks
-    noise: float = 0.2  # deviation of exploration, falls to a fifth over the budget
+    noise: float = 0.15  # deviation of exploration, falls to a fifth over the budget
     lasting: float = 0.8  # part of the exploration noise that the next step keeps
     smoothing: float = 0.2  # deviation of the target policy's noise
     imitation: float = 5.0  # weight of the imitation loss at the start, falls to a fifth over the budget
     trend: float = 0.5  # weight of the trend loss
     horizons: tuple[int, int] = (2, 20)  # looks: the short and the long trend
     demonstrations: int = 40_000  # steps that the expert plays first
-    cloning: int = 500  # updates after them that only imitate
+    cloning: int = 1_000  # updates after them that only imitate
     memory: int = 150_000  # steps kept: too few, and the policy learns the way that prices went in them
     hidden: int = 64
     expert: Expert = field(default_factory=Expert)
@@ -202,21 +199,16 @@ class Imm:
         with torch.no_grad():
             features = policy.features(batch.seen)
             shown = torch.from_numpy(self.shown(batch.seen.numpy()))
-            value_shown = critics(features, shown)[0]
         own = policy.quote(features)
-        if weight is None:
-            loss = (own - shown).square().sum(1).mean()
-        else:
-            value = critics(features, own)[0]
-            imitation = imitation_loss(own, shown, value, value_shown)
-            loss = policy_loss(value) + weight * imitation
-            log["imitation loss"] = imitation.item()
+        imitation = loss = imitation_loss(own, shown)
+        if weight is not None:
+            loss = policy_loss(critics(features, own)[0]) + weight * imitation
         self.policy_optimizer.zero_grad()
         torch.autograd.backward(loss)
         self.policy_optimizer.step()
         follow(self.slow_policy, policy, self.rate)
         follow(self.slow_critics, critics, self.rate)
-        return log | {"policy loss": loss.item()}
+        return log | {"policy loss": loss.item(), "imitation loss": imitation.item()}
 
     def shown(self, observations: np.ndarray) -> np.ndarray:
         """(n, F) f4 -> the expert's quotes (n, 4) f4."""

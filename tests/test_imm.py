@@ -27,13 +27,13 @@ def test_smoothing_noise_and_actions_are_clipped():
     torch.testing.assert_close(action, T([[0.5, 1.0, -0.3]]))
 
 
-def test_imitation_counts_only_where_the_expert_is_better():
+def test_imitation_is_the_mean_squared_distance_of_quotes():
     own = T([[0.0, 0.0], [1.0, 1.0]]).requires_grad_()
-    loss = imitation_loss(own, T([[1.0, 2.0], [0.0, 0.0]]), value_own=T([1.0, 1.0]), value_shown=T([2.0, 0.0]))
-    assert loss.item() == 2.5  # (1 + 4) / 2
+    loss = imitation_loss(own, T([[1.0, 2.0], [1.0, 0.0]]))
+    assert loss.item() == 3.0  # (1 + 4 + 0 + 1) / 2
     loss.backward()
     assert own.grad is not None
-    assert own.grad.tolist() == [[-1.0, -2.0], [0.0, 0.0]]
+    assert own.grad.tolist() == [[-1.0, -2.0], [0.0, 1.0]]
 
 
 def test_the_policy_gradient_has_the_size_of_its_values_divided_out():
