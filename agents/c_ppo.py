@@ -85,7 +85,7 @@ class CPpo:
     """The learner "c-ppo". Hyperparameters not said to be the paper's are ours."""
 
     name: ClassVar[str] = "c-ppo"
-    budget: ClassVar[int] = 3_000_000  # environment steps
+    budget: ClassVar[int] = 1_500_000  # environment steps
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
         "gamma": ("float", 0.9, 0.999, ""),
@@ -96,16 +96,16 @@ class CPpo:
 
     history: int = 10  # looks in the window
     reward: str = "hybrid:eta=0.5,zeta=0.01"  # the paper's
-    gamma: float = 0.99
+    gamma: float = 0.95
     lam: float = 0.95
     clip: float = 0.2
     learning_rate: float = 1e-3  # at the start; falls to a tenth over the budget
     entropy: float = 1e-4  # weight of the entropy bonus
     start: float = -0.5  # half spread of the first policy, in -1..1
-    std: float = 0.3  # of the first policy's actions, which span -1..1
-    horizon: int = 128  # steps of each environment between two updates
+    std: float = 0.2  # of the first policy's actions, which span -1..1
+    horizon: int = 256  # steps of each environment between two updates
     epochs: int = 3
-    minibatch: int = 1024
+    minibatch: int = 2048
     hidden: int = 64
 
     def environment(self) -> dict[str, Any]:

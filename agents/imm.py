@@ -79,7 +79,7 @@ class Imm:
     """The learner "imm". Hyperparameters are ours."""
 
     name: ClassVar[str] = "imm"
-    budget: ClassVar[int] = 1_000_000  # environment steps
+    budget: ClassVar[int] = 400_000  # environment steps
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
         "gamma": ("float", 0.9, 0.995, ""),
