@@ -33,6 +33,9 @@ ROWS: dict[str, Callable[[Terms], Row]] = {
     "start.cold": starts.cold,
     "memory.replay": starts.memory,
     "env.single": environments.single,
+    "env.vector8": environments.vector(8),
+    "env.vector1024": environments.vector(1_024),
+    "env.seats8": environments.seats8,
 }
 COLUMNS = ("name", "here", "unit", "measured on", "reference", "ratio")
 

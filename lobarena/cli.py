@@ -1,4 +1,4 @@
-"""The command line: `lobarena tournament | report | explain | data | agents | version`.
+"""The command line: `lobarena tournament | report | explain | lint | data | agents | version`.
 
 Commands import what they need when they run, so that help and version answer at once.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from lobarena import __version__, cli_data, cli_explain, cli_report, cli_tournament
+from lobarena import __version__, cli_data, cli_explain, cli_lint, cli_report, cli_tournament
 from lobarena.terminal import STDOUT, WRONG, Json, console, remark, table, write_json
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command(epilog=cli_tournament.EXAMPLE)(cli_tournament.tournament)
 app.command(epilog=cli_report.EXAMPLE)(cli_report.report)
 app.command(epilog=cli_explain.EXAMPLE)(cli_explain.explain)
+app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)
 app.add_typer(cli_data.app, name="data")
 
 

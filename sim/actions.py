@@ -2,7 +2,6 @@
 
 from difflib import get_close_matches
 
-import gymnasium
 import numpy as np
 
 from lobarena.data.schema import ASK, BID, CONTINUOUS
@@ -17,7 +16,8 @@ _OFFSETS, _CONTINUOUS, _LADDER, _ORDERS = range(len(KINDS))
 _BELOW, _ABOVE = (np.array([pair[side] for pair in OFFSETS]) for side in range(2))
 LEAN = 5.0  # half spreads that `continuous` may move its centre from the mid
 NEAR, FAR = 1.0, 10.0  # half spreads between its quotes and its centre
-WIDTH = 4 * QUOTE_LEVELS + 1  # numbers of the widest action
+WIDTHS = (1, 2, 2 * QUOTE_LEVELS, 4 * QUOTE_LEVELS + 1)  # numbers of an action of each kind
+WIDTH = max(WIDTHS)
 
 # What is wrong with an action.
 GOOD, NOT_FINITE, OUTSIDE, NOT_WHOLE, CROSSED = range(5)
@@ -29,20 +29,12 @@ FAULTS = {
 }
 
 
-def action_space(kind: str) -> gymnasium.spaces.Space[np.ndarray]:
-    """The space of one learner's actions; ValueError names the nearest kind."""
-    if kind not in KINDS:
-        near = get_close_matches(kind, KINDS, 1, 0.0)[0]
-        raise ValueError(f"no action {kind!r}; did you mean {near!r}? Known: {', '.join(KINDS)}")
-    if kind == "offsets":
-        return gymnasium.spaces.Discrete(len(OFFSETS) + 1)  # type: ignore[return-value]
-    if kind == "continuous":
-        return gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
-    if kind == "ladder":
-        return gymnasium.spaces.Box(0.0, 1.0, (2 * QUOTE_LEVELS,), np.float32)
-    low, high = np.zeros(WIDTH, np.int32), np.full(WIDTH, 2**31 - 1, np.int32)
-    low[-1] = -(2**31) + 1
-    return gymnasium.spaces.Box(low, high, dtype=np.int32)
+def kind_of(action: str) -> int:
+    """The place of an action in KINDS, as kernels know it; ValueError names the nearest."""
+    if action not in KINDS:
+        near = get_close_matches(action, KINDS, 1, 0.0)[0]
+        raise ValueError(f"no action {action!r}; did you mean {near!r}? Known: {', '.join(KINDS)}")
+    return KINDS.index(action)
 
 
 @kernel

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from typing import Any
 
-import gymnasium
 import numpy as np
 
-from lobarena.sim.actions import FAULTS, WIDTH, action_space
+from lobarena.sim.actions import FAULTS, WIDTH, WIDTHS
 from lobarena.sim.blocks import ROW, layout
 from lobarena.sim.case import ACCOUNT, CASE, DECK, LEARNER
 from lobarena.sim.checkpoint import resume
@@ -19,8 +19,8 @@ from lobarena.sim.random import generator
 from lobarena.sim.rewards import PARTS, Step
 from lobarena.sim.settings import Day, Settings, day_of
 from lobarena.sim.state import venue_type
-from lobarena.sim.step import step
-from lobarena.sim.types import MAX_SEATS, NONE, OBSERVATION, QUOTE_LEVELS, book_type
+from lobarena.sim.step import step_large, step_small
+from lobarena.sim.types import MAX_SEATS, NONE, OBSERVATION, QUOTE_LEVELS, SMALL, book_type
 
 # Who plays the other seats, by string: the simulator knows no agent. Called as
 # opponent(name, feed, seat, order_size, position_limit, opens, closes, rng, thinking_ns): the agent's MIND, (1,), when
@@ -33,8 +33,8 @@ class Batch:
     """n environments of k learners each.
 
     Outputs, overwritten by each step: observations (n, k, F) f4; rewards (n, k) f8 tick x lot; parts (n, k, P) f8,
-    which sum to the rewards; accounts (n, k, 5) f8 as ACCOUNT names them; times (n,) i8 ns UTC; over (n,) whether the
-    episode is; out (n, k) whether a learner is (its margin was called, or the episode is over).
+    which sum to the rewards; accounts (4, n, k) f8 as ACCOUNT names them; positions (n, k) i8 lots; times (n,) i8 ns
+    UTC; over (n,) i4 whether the episode is; out (n, k) bool whether a learner is (by a margin call, or the end).
     """
 
     def __init__(self, settings: Settings, n: int, learners: int = 1) -> None:
@@ -51,6 +51,7 @@ class Batch:
         self._others: list[list[Callable[[Any], Any] | None]] = [[] for _ in range(n)]
         self._pool: ThreadPoolExecutor | None = None
         self._spoilt = False
+        self._python = False  # whether some seat is decided in Python
         self._make()
 
     def _make(self) -> None:
@@ -69,8 +70,8 @@ class Batch:
         self.part_names = PARTS + settings.reward.extra
         self._parts = np.zeros((n, k, len(PARTS)))
         self.parts = self._parts if not settings.reward.extra else np.zeros((n, k, len(self.part_names)))
-        self.accounts = np.zeros((n, k, len(ACCOUNT)))
-        self.over, self.out = self.cases["over"], self.learners["over"]
+        self.accounts, self.positions = np.zeros((len(ACCOUNT), n, k)), np.zeros((n, k), np.int64)
+        self.over, self.out = self.cases["over"], np.ones((n, k), bool)
         self.cases["over"] = 1
         self._ids = [np.zeros(1, np.int64)] * n
         deck = np.zeros(1, DECK)
@@ -78,12 +79,17 @@ class Batch:
             *(("cases", self.cases), ("learners", self.learners), ("minds", self._minds), ("actions", self.actions)),
             *(("history", self.history), ("layout", self.layout), ("observations", self.observations)),
             *(("rewards", self.rewards), ("parts", self._parts), ("accounts", self.accounts), ("times", self.times)),
+            *(("positions", self.positions), ("out", self.out)),
         ):
             deck[name] = array.ctypes.data
-        deck["k"], deck["features"], deck["depth"] = k, features, settings.history
+        deck["n"], deck["k"], deck["features"], deck["depth"] = n, k, features, settings.history
         deck["action"], deck["order_size"] = settings.kind, settings.order_size
         deck["thinking_ns"], deck["weights"] = settings.thinking_ns, settings.reward.weights()
         self.deck = deck
+        self._kernel = step_small if size == SMALL else step_large
+        self._addresses = (self.books.ctypes.data, self.venues.ctypes.data, deck.ctypes.data)
+        self._all = partial(self._kernel, *self._addresses, 0, n)  # every environment, in this thread
+        self._extra = bool(settings.reward.extra)
         self._bytes = self.venues.view(np.uint8).reshape(n, -1)
         self._spans = _spans(self.venues.dtype, len(self._seats))
 
@@ -132,7 +138,8 @@ class Batch:
             case["ids"] = self._ids[row].ctypes.data
         elif feed.orders:
             self._ids[row][:] = NONE
-        case["seats"][: self.k] = order
+        case["seats"][: self.k], case["who"] = order, NONE
+        case["who"][order] = np.arange(self.k)
         case["fresh"], case["begun"], case["asked"], case["over"], case["fault"] = 1, 0, 0, 0, 0
         self.learners[row].view(np.uint8)[:] = 0
         self.history[row] = 0
@@ -155,6 +162,8 @@ class Batch:
             if isinstance(other, np.ndarray):
                 self._minds[row, seat] = other[0]
                 other = None
+            else:
+                self._python = True
             self._others[row].append(other)
 
     def _drawn(self, rng: np.random.Generator) -> tuple[int, int, int]:
@@ -186,21 +195,18 @@ class Batch:
         ValueError names an action that means nothing; a batch of several must then be reset.
         """
         if self._spoilt:
-            raise gymnasium.error.ResetNeeded("an action meant nothing and the batch stopped half way; call reset()")
-        if self.n >= THREADED and not self._asks():
+            raise RuntimeError("an action meant nothing and the batch stopped half way; call reset()")
+        if self.n >= THREADED and not self._python:
             self._threads()
-        else:
-            self._run(0, self.n)
-        if self.settings.reward.extra:
+        elif (row := self._all()) != self.n:
+            self._go_on(row, self.n)
+        if self._extra:
             self._reshape()
 
-    def settle(self, rows: Sequence[int] | np.ndarray) -> None:
+    def settle(self, rows: Sequence[int]) -> None:
         """Run the environments just begun to their first looks, and no other."""
         for row in rows:
-            self._run(int(row), int(row) + 1)
-
-    def _asks(self) -> bool:
-        return any(other is not None for others in self._others for other in others)
+            self._run(row, row + 1)
 
     def _threads(self) -> None:
         if self._pool is None:
@@ -213,23 +219,25 @@ class Batch:
             other.result()
 
     def _run(self, first: int, last: int) -> None:
-        while True:
-            row = step(self.books, self.venues, self.deck, first, last)
-            if row == last:
-                return
-            case = self.cases[row]
+        row = self._kernel(*self._addresses, first, last)
+        if row != last:
+            self._go_on(row, last)
+
+    def _go_on(self, row: int, last: int) -> None:
+        """Say what the environment `row` waits for, until all before `last` have gone on."""
+        while row != last:
+            case: Any = self.cases[row]
             if case["fault"]:
                 self._fault(row, case)
             self._answer(row, int(case["asked"]))
             case["asked"] = 0
-            first = row
+            row = self._kernel(*self._addresses, row, last)
 
-    def _fault(self, row: int, case: np.void) -> None:
+    def _fault(self, row: int, case: Any) -> None:
         fault, learner = int(case["fault"]), int(case["asked"])
         case["fault"] = case["asked"] = 0
         self._spoilt = self.n > 1
-        width = action_space(self.settings.action).shape or (1,)
-        action = self.actions[row, learner, : width[0]].tolist()
+        action = self.actions[row, learner, : WIDTHS[self.settings.kind]].tolist()
         where = f"of environment {row}" if self.n > 1 else ""
         raise ValueError(f"the action {action} {where} {FAULTS[fault]}".replace("  ", " "))
 
@@ -251,9 +259,9 @@ class Batch:
     def _reshape(self) -> None:
         """Add the extra parts of a reward that is not one of the kernel's."""
         count, p = len(PARTS), self._parts
-        flat = [column.reshape(-1) for column in (p[..., 0], p[..., 1], -p[..., 2], p[..., 3])]
-        account = self.accounts.reshape(-1, len(ACCOUNT))
-        step_ = Step(*flat, account[:, ACCOUNT.index("lots")], account[:, ACCOUNT.index("position")])
+        spread, holding, paid, closed = (p[..., part].reshape(-1) for part in range(4))
+        lots, position = self.accounts[ACCOUNT.index("lots")].reshape(-1), self.positions.reshape(-1).astype(np.float64)
+        step_ = Step(spread, holding, -paid, closed, lots, position)
         extra = np.asarray(self.settings.reward.shape(step_), np.float64).reshape(self.n, self.k, -1)
         if extra.shape[2] != len(self.part_names) - count or not np.isfinite(extra).all():
             raise ValueError(f"{self.settings.reward}: shape() must give ({self.n * self.k}, extra) finite numbers")

@@ -1,23 +1,16 @@
-"""The records of a batch: one environment, one learner in it, and where everything lies.
-
-A batch hands its kernel one record of addresses: an array given to a kernel from Python costs a tenth of a microsecond.
-"""
-
-import ctypes
-from typing import Any
+"""The records of a batch: one environment, one learner in it, and where everything lies."""
 
 import numpy as np
-from numba import config, from_dtype, types
-from numba.extending import intrinsic
 
 from lobarena.data.schema import EVENT, SNAPSHOT
 from lobarena.sim.blocks import LAYOUT, ROW
 from lobarena.sim.features import MEMORY
 from lobarena.sim.minds import MIND
+from lobarena.sim.place import at, rows_at
 from lobarena.sim.rewards import WEIGHTS
 from lobarena.sim.types import MAX_SEATS, OBSERVATION
 
-ACCOUNT = ("wealth", "position", "fees", "map", "lots")  # currency, lots, currency, lots, lots of this step
+ACCOUNT = ("wealth", "fees", "map", "lots")  # currency, currency, lots, lots traded in this step
 
 CASE = np.dtype(
     [
@@ -26,6 +19,7 @@ CASE = np.dtype(
         ("snapshots", "u8"),
         ("ids", "u8"),
         ("seats", "i4", (MAX_SEATS,)),  # of each learner
+        ("who", "i4", (MAX_SEATS + 1,)),  # the learner in each seat; -1 none
         ("fresh", "i4"),  # 1: just begun, nothing is decided yet
         ("begun", "i4"),  # 1: this step's actions have been taken
         ("asked", "i4"),  # seat of Python that must decide; 0 none
@@ -66,8 +60,11 @@ DECK = np.dtype(
         ("observations", "u8"),  # (n, k, features) f4
         ("rewards", "u8"),  # (n, k) f8
         ("parts", "u8"),  # (n, k, PARTS) f8
-        ("accounts", "u8"),  # (n, k, ACCOUNT) f8
+        ("accounts", "u8"),  # (ACCOUNT, n, k) f8
+        ("positions", "u8"),  # (n, k) i8
+        ("out", "u8"),  # (n, k) bool
         ("times", "u8"),  # (n,) i8
+        ("n", "i8"),  # environments
         ("k", "i8"),  # learners of an environment
         ("features", "i8"),
         ("depth", "i8"),  # looks of the history
@@ -80,31 +77,8 @@ DECK = np.dtype(
 )
 
 
-def _at(dtype: "np.dtype[Any]") -> Any:
-    """A kernel function from an address to the record of that type that lies there."""
-    if config.DISABLE_JIT:
-        return lambda address: np.frombuffer(
-            (ctypes.c_char * dtype.itemsize).from_address(int(address)), dtype, count=1
-        )[0]
-    record = from_dtype(dtype)
-
-    @intrinsic  # type: ignore[misc]
-    def at(_typing: Any, address: Any) -> Any:
-        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            return builder.inttoptr(arguments[0], context.get_value_type(record))
-
-        return record(types.uint64), generate
-
-    return at
-
-
-def _rows_at(kind: Any, *shape: int) -> Any:
-    """Likewise to a record whose one field "row" is an array; nobody allocates, or reads, more rows than there are."""
-    row = np.dtype((kind, shape)) if shape else np.dtype(kind)
-    return _at(np.dtype([("row", kind, (2**30 // row.itemsize, *shape))]))
-
-
-events_at, snapshots_at, ids_at = _rows_at(EVENT), _rows_at(SNAPSHOT), _rows_at("i8")
-cases_at, learners_at, minds_at = _rows_at(CASE), _rows_at(LEARNER), _rows_at(MIND)
-numbers_at, times_at, layout_at, features_at = _rows_at("f8"), _rows_at("i8"), _rows_at(LAYOUT), _rows_at("f4")
-history_at = _rows_at("f4", len(ROW))
+deck_at = at(DECK)
+events_at, snapshots_at, ids_at = rows_at(EVENT), rows_at(SNAPSHOT), rows_at("i8")
+cases_at, learners_at, minds_at = rows_at(CASE), rows_at(LEARNER), rows_at(MIND)
+numbers_at, times_at, layout_at, features_at = rows_at("f8"), rows_at("i8"), rows_at(LAYOUT), rows_at("f4")
+history_at, flags_at = rows_at("f4", len(ROW)), rows_at("u1")

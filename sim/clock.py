@@ -183,6 +183,7 @@ def _call_margins(book, venue):
             continue
         if s["liquidated"] == 1 or equity(venue, seat) < margin_of(venue, s["position"]):
             close_out(book, venue, seat)
+            venue["gone"] += 1 if s["state"] != OUT else 0
             s["state"], s["liquidated"] = OUT, 1
 
 
@@ -226,6 +227,7 @@ def _deliver(book, venue, message):
             return _ask(venue, seat)
     elif kind == UPDATE:
         s["seen"] = row
+        s["coming"] -= 1
         if s["every_ns"] == 0:
             return _ask(venue, seat)
     elif kind == PEEK:
@@ -234,6 +236,7 @@ def _deliver(book, venue, message):
     elif kind == WAKE:
         if venue["live"] == 1:
             s["seen"] = row
+            s["coming"] -= 1
         else:
             post(venue, venue["now"] + s["every_ns"], WAKE, seat)
         return _ask(venue, seat)
@@ -257,4 +260,5 @@ def _ask(venue, seat):
 def leave(books, venues, seat):
     """A seat leaves: its orders go, and it decides no more."""
     withdraw_all(books[0], venues[0], seat)
+    venues[0]["gone"] += 1
     venues[0]["seat"][seat]["state"] = OUT

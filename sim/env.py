@@ -5,9 +5,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from lobarena.sim.actions import action_space
 from lobarena.sim.batch import Batch
-from lobarena.sim.case import ACCOUNT
+from lobarena.sim.env_spaces import action_space, fill, observation_space
 from lobarena.sim.settings import Settings
 
 
@@ -88,11 +87,11 @@ class MarketMaking(gymnasium.Env[np.ndarray, Any]):
         self.settings = Settings(**settings)
         self.batch = Batch(self.settings, 1)
         self.part_names = self.batch.part_names
-        self.observation_space = observation_space(self.batch)
+        self.observation_space = observation_space(self.batch.layout)
         self.action_space = action_space(self.settings.action)
         batch = self.batch
         self._action, self._seen, self._rewards = batch.actions[0, 0], batch.observations[0, 0], batch.rewards[0]
-        self._account, self._parts = batch.accounts[0, 0], batch.parts[0, 0]
+        self._accounts, self._parts, self._out = batch.accounts[:, 0, 0], batch.parts[0, 0], batch.out[0]
         self._width = (self.action_space.shape or (1,))[0]
 
     @property
@@ -108,7 +107,6 @@ class MarketMaking(gymnasium.Env[np.ndarray, Any]):
         batch = self.batch
         batch.begin(0, self.np_random, (options or {}).get("episode"))
         batch.step()
-        self._over = bool(batch.over[0])
         return self._seen.copy(), self._info()
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -116,36 +114,23 @@ class MarketMaking(gymnasium.Env[np.ndarray, Any]):
 
         ValueError says what is wrong with an action; nothing of it has happened then.
         """
-        batch = self.batch
-        if batch.over[0]:
+        if self._out.item():
             raise gymnasium.error.ResetNeeded("the episode is over; call reset()")
         if self._width == 1:
             self._action[0] = action
         else:
             fill(self._action, action, self._width)
-        batch.step()
-        return self._seen.copy(), self._rewards.item(), bool(batch.over[0]), False, self._info()
+        self.batch.step()
+        return self._seen.copy(), self._rewards.item(), self._out.item(), False, self._info()
 
     def _info(self) -> dict[str, Any]:
-        info: dict[str, Any] = dict(zip(ACCOUNT, self._account.tolist(), strict=True))
-        info["position"] = int(info["position"])
-        info["parts"], info["time"] = self._parts.copy(), int(self.batch.times[0])
-        return info
-
-
-def observation_space(batch: Batch) -> gymnasium.spaces.Box:
-    """The bounds of one learner's observations."""
-    rows = batch.layout
-    return gymnasium.spaces.Box(rows["low"] / rows["scale"], rows["high"] / rows["scale"], dtype=np.float32)
-
-
-def fill(buffer: np.ndarray, action: Any, width: int) -> None:
-    """Write one or more learners' actions into (..., WIDTH) f8; ValueError tells the shape that is wanted."""
-    given = np.asarray(action)
-    wanted = (*buffer.shape[:-1], width) if width > 1 else buffer.shape[:-1]
-    if given.shape != wanted:
-        raise ValueError(f"the action has shape {given.shape}; {wanted} is wanted")
-    if width > 1:
-        buffer[..., :width] = given
-    else:
-        buffer[..., 0] = given
+        wealth, fees, held, lots = self._accounts.tolist()
+        return {
+            "wealth": wealth,
+            "position": self.batch.positions.item(),
+            "fees": fees,
+            "map": held,
+            "lots": lots,
+            "parts": self._parts.copy(),
+            "time": self.batch.times.item(),
+        }

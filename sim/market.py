@@ -9,10 +9,9 @@ import numpy as np
 from lobarena.data.schema import CLOSED, SNAPSHOT
 from lobarena.sim._jit import Kernel
 from lobarena.sim.book import clear, new_book
-from lobarena.sim.clock import leave, run
-from lobarena.sim.desk import answer
+from lobarena.sim.clock import leave
+from lobarena.sim.doors import answer_large, answer_small, look_large, look_small, run_large, run_small
 from lobarena.sim.feed import Feed
-from lobarena.sim.observe import look
 from lobarena.sim.random import generator
 from lobarena.sim.state import (
     BACK,
@@ -30,7 +29,7 @@ from lobarena.sim.state import (
     STRETCHES,
     venue_type,
 )
-from lobarena.sim.types import FILL, MAX_SEATS, NONE, OBSERVATION, QUOTE_LEVELS, SEEN_LEVELS, STP_CANCEL_RESTING
+from lobarena.sim.types import FILL, MAX_SEATS, NONE, OBSERVATION, QUOTE_LEVELS, SEEN_LEVELS, SMALL, STP_CANCEL_RESTING
 
 CANCEL_MODELS = {"back": BACK, "pro rata": PRO_RATA, "power": POWER, "front": FRONT}
 IMPACT_RULES = {"restore": RESTORE, "decay": DECAY, "keep": KEEP}
@@ -96,6 +95,10 @@ class Market:
         self.venue = np.zeros(1, venue_type(feed.size[0], MAX_SEATS))
         self.ids = np.full(max(1, feed.orders), NONE, np.int64)  # an empty array would have no address
         self.look = np.zeros(1, OBSERVATION)  # what the seat that was asked last knows
+        small = feed.size == SMALL
+        self._run, self._look = (run_small, look_small) if small else (run_large, look_large)
+        self._answer = answer_small if small else answer_large
+        self._places = (self.book.ctypes.data, self.venue.ctypes.data)
         seats = self.venue[0]["seat"]
         self._target, self._take, self._keep = seats["target"], seats["take"], seats["keep"]  # views, for `decide`
         self.start([], 0, _FOREVER)
@@ -149,13 +152,14 @@ class Market:
         self._curve: list[np.ndarray] = []
         self._marks: list[np.ndarray] = []
 
-    def run(self, drive: Kernel = run) -> int:
+    def run(self, drive: Kernel | None = None) -> int:
         """Run until a seat must decide (its number, from 1), the episode is over (0) or a pause is reached (PAUSED).
 
-        drive : the clock's `run`, or a kernel that runs it and lets seats decide on the way
+        drive : in place of the clock's `run`, a kernel that runs it and lets seats decide on the way
         """
+        places = self._places if drive is None else (self.book, self.venue)
         while True:
-            code = int(drive(self.book, self.venue, self.feed.events, self.snapshots, self.ids))
+            code = int((drive or self._run)(*places, self.feed.events, self.snapshots, self.ids))
             if code != DRAIN:
                 if code == FINISHED:
                     self._drain()
@@ -164,7 +168,7 @@ class Market:
 
     def observation(self, seat: int) -> Any:
         """What the seat that must decide knows, an OBSERVATION record; valid until the next call."""
-        look(self.venue, seat, self.look)
+        self._look(self._places[1], seat, self.look)
         return self.look[0]
 
     def decide(
@@ -184,7 +188,7 @@ class Market:
             for level, (price, size) in enumerate(ladder[:QUOTE_LEVELS]):
                 target[side, level, 0], target[side, level, 1] = _fit(price), _fit(size)
         self._take[seat], self._keep[seat] = _fit(take), keep
-        answer(self.venue, seat, max(0, thinking_ns))
+        self._answer(self._places[1], seat, max(0, thinking_ns))
 
     def expel(self, seat: int) -> None:
         """The seat failed: it decides no more; its orders leave and its position is closed when the episode ends."""

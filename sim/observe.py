@@ -1,5 +1,7 @@
 """What a seat sees: the venue's published book of a while ago, without its own orders, and its reported account."""
 
+import numpy as np
+
 from lobarena.data.schema import ASK, BID
 from lobarena.sim._jit import kernel
 from lobarena.sim.bits import next_level
@@ -28,8 +30,13 @@ def publish(book, venue):
 def send_image(book, venue, seat, kind):
     """An image of the book for one seat, on its way as an UPDATE or, an occasion to decide, as a WAKE."""
     s = venue["seat"][seat]
-    number = s["taken"] % IMAGES
-    s["taken"] += 1
+    number = np.int64(s["latest"] + 1) % IMAGES
+    if s["coming"] == 0:  # begin anew: of thousands of seats, few images stay in the processor's cache
+        number = np.int64(0)
+    if number == s["seen"]:
+        number = (number + 1) % IMAGES
+    s["latest"] = number
+    s["coming"] += 1
     image = s["images"][number]
     image["time"], image["last"], image["phase"] = venue["now"], venue["last"], venue["phase"]
     image["volume"] = venue["volume"] - venue["start_volume"]

@@ -11,7 +11,7 @@ import numpy as np
 from lobarena.data.catalogue import DayFile, days, read_day
 from lobarena.data.schema import MARK
 from lobarena.data.sessions import session_times, weekday_before
-from lobarena.sim.actions import KINDS, action_space
+from lobarena.sim.actions import kind_of
 from lobarena.sim.blocks import DEFAULT, layout
 from lobarena.sim.checkpoint import Checkpoint, checkpoints
 from lobarena.sim.feed import Feed, feed_of
@@ -55,7 +55,7 @@ class Settings:
             elif name in ("opponents", "observation") and isinstance(value, str):
                 object.__setattr__(self, name, (value,))
         object.__setattr__(self, "reward", reward_of(self.reward))
-        action_space(self.action)
+        kind_of(self.action)
         layout(self.observation, self.history, self.normalise)
         numbers = (self.episode_minutes, self.decision_us, self.network_ms, self.every_ms)
         if not all(np.isfinite(number) and number >= 0 for number in numbers) or self.episode_minutes == 0:
@@ -79,7 +79,7 @@ class Settings:
     @property
     def kind(self) -> int:
         """The action as the kernels know it."""
-        return KINDS.index(self.action)
+        return kind_of(self.action)
 
     def rules(self) -> Rules:
         """Of the market."""

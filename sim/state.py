@@ -114,7 +114,8 @@ SEAT = np.dtype(
         # clock
         ("state", "i4"),  # IDLE, THINKING, ASKED or OUT
         ("seen", "i4"),  # image last delivered; -1 none
-        ("taken", "i4"),  # images made for it so far
+        ("latest", "i4"),  # image made last
+        ("coming", "i4"),  # images under way to it
         ("looked", "i8"),  # ns UTC of the last look
         ("heard", "i8"),  # ns UTC of the last delivery: a feed never overtakes itself
         ("answered", "i8"),  # likewise for reports
@@ -171,6 +172,7 @@ def venue_type(levels: int, seats: int = MAX_SEATS) -> "np.dtype[Any]":
             ("phase", "i4"),
             ("seats", "i4"),  # how many are in
             ("image", "i4"),  # publications so far
+            ("gone", "i4"),  # seats that have left before the end
             ("numbered", "i4"),  # 1: the record knows every order by its number
             ("live", "i4"),  # 1: the book can be looked at any time, not only when it is published
             ("sequence", "i8"),

@@ -2,15 +2,16 @@
 
 import numpy as np
 
-from lobarena.data.schema import BID
+from lobarena.data.schema import BID, EVENT, SNAPSHOT
 from lobarena.sim._jit import free, kernel
 from lobarena.sim.actions import WIDTH, act
 from lobarena.sim.blocks import ROW
 from lobarena.sim.case import (
-    ACCOUNT,
     cases_at,
+    deck_at,
     events_at,
     features_at,
+    flags_at,
     history_at,
     ids_at,
     layout_at,
@@ -24,31 +25,51 @@ from lobarena.sim.desk import reply
 from lobarena.sim.features import notice, observe
 from lobarena.sim.minds import MIND, drive
 from lobarena.sim.observe import look_at
+from lobarena.sim.place import book_at, fetch, large_book_at, large_venue_at, venue_at
 from lobarena.sim.rewards import PARTS, judge
-from lobarena.sim.state import DRAIN, FINISHED, OUT
-from lobarena.sim.types import LIQUIDATION, MAX_SEATS
+from lobarena.sim.state import DRAIN, FINISHED, OUT, venue_type
+from lobarena.sim.types import LARGE, LIQUIDATION, MAX_SEATS, SMALL, book_type
 
+_BOOK, _VENUE = book_type(*SMALL).itemsize, venue_type(SMALL[0]).itemsize  # bytes
+_LARGE_BOOK, _LARGE_VENUE = book_type(*LARGE).itemsize, venue_type(LARGE[0]).itemsize
 _MINDS = MIND.itemsize * (MAX_SEATS + 1)  # bytes of an environment
-_ACCOUNT, _PARTS, _ROW = len(ACCOUNT), len(PARTS), len(ROW)
+_EVENT, _SNAPSHOT = EVENT.itemsize, SNAPSHOT.itemsize
+_PARTS, _ROW = len(PARTS), len(ROW)
 
 
 @free
-def step(books, venues, decks, first, last):
+def step_small(books, venues, decks, first, last):
     """Advance environments `first` to `last` - 1: `last`, or the environment that waits for Python to say something.
 
-    decks : (1,) DECK. An environment waits when a seat that is decided in Python must decide (its case's `asked`), or
-    when an action means nothing (`fault`; nothing of it has happened).
+    books, venues, decks : addresses of the books (of the size SMALL), the venues and one DECK. An environment waits
+    when a seat that is decided in Python must decide (its case's `asked`), or when an action means nothing (`fault`;
+    nothing of it has happened).
     """
-    deck = decks[0]
+    deck = deck_at(np.uint64(decks))
     for i in range(first, last):
-        case = cases_at(deck["cases"])["row"][i]
-        if case["over"] == 1:
-            continue
-        if case["begun"] == 0 and not _begin(venues[i], case, deck, i):
-            return i
-        if not _advance(books[i], venues[i], case, deck, i):
+        book, venue = book_at(_place(books, _BOOK * i)), venue_at(_place(venues, _VENUE * i))
+        if not _turn(book, venue, deck, i):
             return i
     return last
+
+
+@free
+def step_large(books, venues, decks, first, last):
+    """`step_small` of books of the size LARGE."""
+    deck = deck_at(np.uint64(decks))
+    for i in range(first, last):
+        book, venue = large_book_at(_place(books, _LARGE_BOOK * i)), large_venue_at(_place(venues, _LARGE_VENUE * i))
+        if not _turn(book, venue, deck, i):
+            return i
+    return last
+
+
+@kernel
+def _turn(book, venue, deck, i):
+    case = cases_at(deck["cases"])["row"][i]
+    if case["over"] == 1:
+        return True
+    return (case["begun"] == 1 or _begin(venue, case, deck, i)) and _advance(book, venue, case, deck, i)
 
 
 @kernel
@@ -89,12 +110,14 @@ def _advance(book, venue, case, deck, i):
     minds = minds_at(_place(deck["minds"], _MINDS * i))["row"]
     events, ids = events_at(case["events"])["row"], ids_at(case["ids"])["row"]
     snapshots = snapshots_at(case["snapshots"])["row"]
+    gone, alive, awaited = np.int32(-1), 0, 0
     while True:
-        alive, awaited = 0, 0
-        for j in range(k):
-            if venue["seat"][np.int64(case["seats"][j])]["state"] != OUT:
-                alive += 1
-                awaited += 1 - learners[i * k + j]["waiting"]
+        if venue["gone"] != gone:  # at first, and whenever somebody has left
+            gone, alive, awaited = venue["gone"], 0, 0
+            for j in range(k):
+                if venue["seat"][np.int64(case["seats"][j])]["state"] != OUT:
+                    alive += 1
+                    awaited += 1 - learners[i * k + j]["waiting"]
         if alive > 0 and awaited == 0:
             break
         # the look of the first learner is written anew below, so that until then it may serve the minds
@@ -105,25 +128,26 @@ def _advance(book, venue, case, deck, i):
         if seat == DRAIN:
             _tally(venue, case, deck, i)
             continue
-        mine = False
-        for j in range(k):
-            if case["seats"][j] == seat:
-                learners[i * k + j]["waiting"] = 1
-                mine = True
-        if not mine:
+        learner = np.int64(case["who"][seat])
+        if learner < 0:
             case["asked"] = seat
             return False
+        learners[i * k + learner]["waiting"] = 1
+        awaited -= 1
     _tally(venue, case, deck, i)
     for j in range(k):
         _show(venue, case, deck, i, j)
     case["fresh"], case["begun"], case["lost"] = 0, 0, venue["lost"]
     times_at(deck["times"])["row"][i] = venue["now"]
+    for line in range(3):  # of the record, what the next step begins with: nobody else brings it into the cache
+        fetch(_place(case["events"], _EVENT * venue["event"] + 64 * line))
+        fetch(_place(case["snapshots"], _SNAPSHOT * venue["shots"] + 64 * line))
     return True
 
 
 @kernel
 def _place(address, offset):
-    return np.uint64(address + np.uint64(offset))
+    return np.uint64(np.uint64(address) + np.uint64(offset))
 
 
 @kernel
@@ -165,8 +189,8 @@ def _show(venue, case, deck, i, j):
     depth, features = deck["depth"], deck["features"]
     history = history_at(_place(deck["history"], 4 * _ROW * depth * at))["row"]
     notice(learner["look"], learner["memory"], history, depth)
-    out = features_at(_place(deck["observations"], 4 * features * at))["row"]
-    observe(learner["memory"], history, layout_at(deck["layout"])["row"], features, out)
+    shown = features_at(_place(deck["observations"], 4 * features * at))["row"]
+    observe(learner["memory"], history, layout_at(deck["layout"])["row"], features, shown)
     position, tick = np.int64(account["position"]), venue["tick_value"]
     half_ticks = 2 * account["cash"] + position * np.int64(venue["mid2"])
     parts = numbers_at(_place(deck["parts"], 8 * _PARTS * at))["row"]
@@ -184,8 +208,11 @@ def _show(venue, case, deck, i, j):
         learner["held"] += abs(position)
         learner["looks"] += 1
     learner["half_ticks"], learner["fees"] = half_ticks, account["fees"]
-    row = numbers_at(_place(deck["accounts"], 8 * _ACCOUNT * at))["row"]
-    row[0], row[1], row[2] = half_ticks * tick / 2 - account["fees"], position, account["fees"]
-    row[3], row[4] = learner["held"] / max(1, learner["looks"]), learner["lots"]
-    if case["over"] == 1 or account["state"] == OUT:
-        learner["over"] = 1
+    accounts, all_ = numbers_at(deck["accounts"])["row"], deck["n"] * deck["k"]
+    accounts[at], accounts[all_ + at] = half_ticks * tick / 2 - account["fees"], account["fees"]
+    accounts[2 * all_ + at] = learner["held"] / max(1, learner["looks"])
+    accounts[3 * all_ + at] = learner["lots"]
+    times_at(deck["positions"])["row"][at] = position
+    out = case["over"] == 1 or account["state"] == OUT
+    learner["over"] = 1 if out else 0
+    flags_at(deck["out"])["row"][at] = 1 if out else 0

@@ -8,9 +8,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from lobarena.sim.actions import action_space
 from lobarena.sim.batch import Batch
-from lobarena.sim.env import MarketMaking, fill, observation_space
+from lobarena.sim.env import MarketMaking
+from lobarena.sim.env_spaces import action_space, fill, observation_space
 from lobarena.sim.settings import Settings
 
 
@@ -28,7 +28,7 @@ class VectorMarketMaking(gymnasium.vector.VectorEnv[np.ndarray, Any, np.ndarray]
         self.settings, self.num_envs = Settings(**settings), num_envs
         self.batch = Batch(self.settings, num_envs)
         self.part_names = self.batch.part_names
-        self.single_observation_space = observation_space(self.batch)
+        self.single_observation_space = observation_space(self.batch.layout)
         self.single_action_space = action_space(self.settings.action)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -36,8 +36,10 @@ class VectorMarketMaking(gymnasium.vector.VectorEnv[np.ndarray, Any, np.ndarray]
         batch = self.batch
         self._actions, self._width = batch.actions[:, 0], (self.single_action_space.shape or (1,))[0]
         self._seen, self._rewards, self._parts = batch.observations[:, 0], batch.rewards[:, 0], batch.parts[:, 0]
-        self._over = np.ones(num_envs, bool)
-        self._never = np.zeros(num_envs, bool)
+        self._positions = batch.positions[:, 0]
+        self._out, self._over = batch.out[:, 0], np.ones(num_envs, bool)
+        self._never = np.zeros(num_envs, bool)  # truncations, of every step
+        self._never.flags.writeable = False
 
     @property
     def episodes(self) -> list[tuple[int, int, int]]:
@@ -50,41 +52,43 @@ class VectorMarketMaking(gymnasium.vector.VectorEnv[np.ndarray, Any, np.ndarray]
         """Start an episode everywhere, or where options["reset_mask"], (n,) bool, says so."""
         n, options = self.num_envs, options or {}
         if seed is not None:
-            seeds = [seed + i for i in range(n)] if isinstance(seed, int | np.integer) else list(seed)
+            seeds = [seed + i for i in range(n)] if isinstance(seed, int) else list(seed)
             if len(seeds) != n:
                 raise ValueError(f"{len(seeds)} seeds for {n} environments")
             for i, one in enumerate(seeds):
                 if one is not None:
-                    self.generators[i], _ = gymnasium.utils.seeding.np_random(int(one))
+                    self.generators[i], _ = gymnasium.utils.seeding.np_random(one)
         mask = np.asarray(options.get("reset_mask", np.ones(n, bool)))
         episodes = options.get("episode")
         if episodes is not None and len(episodes) != n:
             raise ValueError(f"{len(episodes)} episodes named for {n} environments")
-        rows = np.flatnonzero(mask)
+        rows = np.flatnonzero(mask).tolist()
         for i in rows:
-            self.batch.begin(int(i), self.generators[i], None if episodes is None else int(episodes[i]))
+            self.batch.begin(i, self.generators[i], None if episodes is None else int(episodes[i]))
         self.batch.settle(rows)
-        self._over = self.batch.over.astype(bool)
+        self._over = self._out.copy()
         return self._seen.copy(), self._infos()
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """(observations, rewards in tick x lot, terminated, truncated (never), infos); see the class."""
         fill(self._actions, actions, self._width)
-        if self._over.any():
-            for i in np.flatnonzero(self._over):
-                self.batch.begin(int(i), self.generators[i])
-        self.batch.step()
-        self._over = over = self.batch.over.astype(bool)
-        return self._seen.copy(), self._rewards.copy(), over, self._never.copy(), self._infos()
+        batch = self.batch
+        if np.count_nonzero(self._over):
+            for i in np.flatnonzero(self._over).tolist():
+                batch.begin(i, self.generators[i])
+        batch.step()
+        self._over = over = self._out.copy()
+        return self._seen.copy(), self._rewards.copy(), over, self._never, self._infos()
 
     def _infos(self) -> dict[str, Any]:
-        wealth, position, fees, held, lots = self.batch.accounts[:, 0].T.copy()
+        batch = self.batch
+        wealth, fees, held, lots = batch.accounts.reshape(4, -1).copy()
         return {
             "wealth": wealth,
-            "position": position.astype(np.int64),
+            "position": self._positions.copy(),
             "fees": fees,
             "map": held,
             "lots": lots,
             "parts": self._parts.copy(),
-            "time": self.batch.times.copy(),
+            "time": batch.times.copy(),
         }

@@ -63,7 +63,7 @@ def test_version_is_that_of_the_package(run: Run):
     assert run("version") == (0, f"lobarena {__version__}\n", "")
 
 
-COMMANDS = ["tournament", "report", "agents", "version", "data import", "data check", "data list", "data synth"]
+COMMANDS = ["tournament", "report", "lint", "agents", "version", "data import", "data check", "data list", "data synth"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
