@@ -86,12 +86,14 @@ class CPpo:
 
     name: ClassVar[str] = "c-ppo"
     budget: ClassVar[int] = 1_500_000  # environment steps
+    envs: ClassVar[int] = 64
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
         "gamma": ("float", 0.9, 0.999, ""),
         "std": ("float", 0.1, 0.6, "log"),
         "entropy": ("float", 1e-5, 1e-2, "log"),
         "horizon": ("int", 64, 512, "log"),
+        "reward": ("choice", ("hybrid:eta=0.5,zeta=0.01", "inventory:zeta=0.01", "pnl")),
     }
 
     history: int = 10  # looks in the window

@@ -34,9 +34,9 @@ class Expert:
     best sizes, are ours. `order_size` at the first level of each side.
     """
 
-    a: float = 1.5  # ticks behind the best prices
-    b: float = -15.0  # ticks at the position limit: negative, a long position lowers both quotes
-    d: float = 0.5  # ticks a unit of imbalance
+    a: float  # ticks behind the best prices
+    b: float  # ticks at the position limit: negative, a long position lowers both quotes
+    d: float  # ticks a unit of imbalance
 
     def __call__(self, inventory: np.ndarray, trend: np.ndarray) -> np.ndarray:
         """inventory / limit and trend, (n,) -> quotes (n, 4) f4 in -1..1."""

@@ -19,7 +19,7 @@ Read from top to bottom: losses, learner. What a quote is on the ladder: agents/
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import gymnasium
@@ -80,11 +80,14 @@ class Imm:
 
     name: ClassVar[str] = "imm"
     budget: ClassVar[int] = 400_000  # environment steps
+    envs: ClassVar[int] = 32
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
         "gamma": ("float", 0.9, 0.995, ""),
         "imitation": ("float", 0.1, 10.0, "log"),
         "noise": ("float", 0.05, 0.5, "log"),
+        "expert_a": ("float", 1.0, 3.0, ""),
+        "expert_b": ("float", -30.0, -5.0, ""),
     }
 
     history: int = 8  # looks in the window, a power of two
@@ -100,12 +103,15 @@ class Imm:
     smoothing: float = 0.2  # deviation of the target policy's noise
     imitation: float = 5.0  # weight of the imitation loss at the start, falls to a fifth over the budget
     trend: float = 0.5  # weight of the trend loss
-    horizons: tuple[int, int] = (2, 20)  # looks: the short and the long trend
+    soon: int = 2  # looks, horizon of the short trend
+    later: int = 20  # looks, horizon of the long trend
     demonstrations: int = 40_000  # steps that the expert plays first
     cloning: int = 1_000  # updates after them that only imitate
     memory: int = 150_000  # steps kept: too few, and the policy learns the way that prices went in them
     hidden: int = 64
-    expert: Expert = field(default_factory=Expert)
+    expert_a: float = 1.5  # of LTIIC: ticks behind the best prices
+    expert_b: float = -15.0  # ticks at the position limit
+    expert_d: float = 0.5  # ticks a unit of imbalance
 
     def environment(self) -> dict[str, Any]:
         """Keyword arguments of the environment it learns in."""
@@ -165,9 +171,9 @@ class Imm:
             gained += [reward.sum(), kept.sum()]
             if k + 1 == shows:
                 for _ in range(self.cloning):
-                    self.update(self.replay.sample(self.batch, self.horizons, rng), None)
+                    self.update(self.replay.sample(self.batch, (self.soon, self.later), rng), None)
             if k >= shows and k % self.every == 0:
-                logs.append(self.update(self.replay.sample(self.batch, self.horizons, rng), weight))
+                logs.append(self.update(self.replay.sample(self.batch, (self.soon, self.later), rng), weight))
         self.replay.cut()
         keys = {key for log in logs for key in log}
         means = {key: float(np.mean([log[key] for log in logs if key in log])) for key in sorted(keys)}
@@ -212,7 +218,8 @@ class Imm:
 
     def shown(self, observations: np.ndarray) -> np.ndarray:
         """(n, F) f4 -> the expert's quotes (n, 4) f4."""
-        return self.expert(observations[:, self.columns.at(INVENTORY)], observations[:, self.columns.at(TREND)])
+        expert = Expert(self.expert_a, self.expert_b, self.expert_d)
+        return expert(observations[:, self.columns.at(INVENTORY)], observations[:, self.columns.at(TREND)])
 
     @torch.no_grad()
     def quotes(self, observations: np.ndarray) -> np.ndarray:

@@ -124,10 +124,10 @@ def test_a_sample_is_what_a_slow_look_through_the_paths_finds(steps):
 
 def test_it_learns_to_do_better_than_an_expert_that_quotes_too_near():
     market = ToyMarket(32, small().environment())
-    learner = begun(small(expert=Expert(a=0.0, b=-3.0, d=0.0), learning_rate=1e-3, imitation=1.0), market)
+    learner = begun(small(expert_a=0.0, expert_b=-3.0, expert_d=0.0, learning_rate=1e-3, imitation=1.0), market)
     for k in range(3):
         learner.learn(market, 12_000, k / 3, seed=k)
-    shown = mean_reward(ExpertAlone(learner.expert, market.places), market)
+    shown = mean_reward(ExpertAlone(learner), market)
     assert mean_reward(learner, market) > shown + 0.3
 
 
@@ -138,16 +138,15 @@ def test_it_begins_as_its_expert():
     observations, _ = market.reset(seed=9)
     for _ in range(50):
         observations, *_ = market.step(ladder(learner.quotes(observations)))
-    shown = learner.expert(*observations[:, market.places[:2]].T)
-    assert np.abs(learner.quotes(observations) - shown).mean() < 0.1
+    assert np.abs(learner.quotes(observations) - learner.shown(observations)).mean() < 0.1
 
 
 class ExpertAlone:
-    def __init__(self, expert: Expert, places: list[int]) -> None:
-        self.expert, self.places = expert, places
+    def __init__(self, learner: Imm) -> None:
+        self.learner = learner
 
     def act(self, observations: np.ndarray) -> np.ndarray:
-        return ladder(self.expert(observations[:, self.places[0]], observations[:, self.places[1]]))
+        return ladder(self.learner.shown(observations))
 
 
 def test_a_resumed_training_is_the_unbroken_one():
