@@ -150,14 +150,15 @@ class Imm:
         if self.replay.n != n:
             raise ValueError(f"training began with {self.replay.n} environments; go on with as many, not {n}")
         deviation, weight = self.noise * (1 - 0.8 * done), self.imitation * (1 - 0.8 * done)
-        shows = min(self.demonstrations // n, steps // n) if self.updates == 0 else 0
+        looks = max(1, steps // n)
+        shows = min(self.demonstrations // n, looks) if self.updates == 0 else 0
         self.unit.begin(n)
         move = self.columns.at(MOVE)
         observations, _ = venv.reset(seed=seed)
         ended, noise = np.zeros(n, bool), np.zeros((n, QUOTE))
         logs: list[dict[str, float]] = []
         gained = np.zeros(2)
-        for k in range(steps // n):
+        for k in range(looks):
             quotes = self.shown(observations) if k < shows else self.quotes(observations)
             # the expert is disturbed too: critics must see what lies beside its quotes
             noise = self.lasting * noise + (1 - self.lasting**2) ** 0.5 * rng.normal(0, deviation, noise.shape)
@@ -172,7 +173,7 @@ class Imm:
             if k + 1 == shows:
                 for _ in range(self.cloning):
                     self.update(self.replay.sample(self.batch, (self.soon, self.later), rng), None)
-            if k >= shows and k % self.every == 0:
+            if k >= max(shows, 1) and k % self.every == 0:  # a transition needs two rows
                 logs.append(self.update(self.replay.sample(self.batch, (self.soon, self.later), rng), weight))
         self.replay.cut()
         keys = {key for log in logs for key in log}

@@ -1,10 +1,12 @@
 """C-PPO: its losses by hand, its encoder, and that it learns and resumes on the toy market."""
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 from toy_actors import ToyMarket, assert_resumes, assert_same, begun, mean_reward
 
+import lobarena.sim  # noqa: F401 - registers the environment
 from lobarena.agents.attention import AttentionEncoder
 from lobarena.agents.c_ppo import CPpo, advantages, clipped_objective, log_density
 
@@ -122,3 +124,12 @@ def test_weights_that_do_not_fit_are_named(change, message):
     change(weights)
     with pytest.raises(ValueError, match=message):
         learner.load_weights(weights)
+
+
+def test_it_learns_in_the_environment_that_it_asks_for():
+    learner = CPpo(horizon=16)
+    venv = gymnasium.make_vec("lobarena/MarketMaking-v0", num_envs=2, contract="RBSYN", **learner.environment())
+    begun(learner, venv)
+    assert np.isfinite(list(learner.learn(venv, 64, 0.0, seed=1).values())).all()
+    observations, _ = venv.reset(seed=2)
+    venv.step(learner.act(observations))

@@ -1,10 +1,12 @@
 """IMM: losses, ladder and expert by hand, the replay against a slow obvious one; it learns and resumes on the toy."""
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 from toy_actors import ToyMarket, assert_resumes, assert_same, begun, mean_reward
 
+import lobarena.sim  # noqa: F401 - registers the environment
 from lobarena.agents.demonstrations import Expert, ladder
 from lobarena.agents.imm import Imm, imitation_loss, policy_loss, smoothed, td_target, trend_loss
 from lobarena.agents.imm_network import Representation, follow
@@ -180,3 +182,12 @@ def test_weights_and_states_that_do_not_fit_are_named():
     del state["replay.move"]
     with pytest.raises(ValueError, match="no move"):
         learner.load_state(state)
+
+
+def test_it_learns_in_the_environment_that_it_asks_for():
+    learner = Imm(demonstrations=40, cloning=2)
+    venv = gymnasium.make_vec("lobarena/MarketMaking-v0", num_envs=2, contract="RBSYN", **learner.environment())
+    begun(learner, venv)
+    assert np.isfinite(list(learner.learn(venv, 100, 0.0, seed=1).values())).all()
+    observations, _ = venv.reset(seed=2)
+    venv.step(learner.act(observations))
