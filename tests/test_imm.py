@@ -126,9 +126,9 @@ def test_a_sample_is_what_a_slow_look_through_the_paths_finds(steps):
 
 def test_it_learns_to_do_better_than_an_expert_that_quotes_too_near():
     market = ToyMarket(32, small().environment())
-    learner = begun(small(expert_a=0.0, expert_b=-3.0, expert_d=0.0, learning_rate=1e-3, imitation=1.0), market)
+    learner = begun(small(expert_a=0.0, expert_b=-3.0, expert_d=0.0, learning_rate=1e-3, imitation=0.5), market)
     for k in range(3):
-        learner.learn(market, 12_000, k / 3, seed=k)
+        learner.learn(market, 20_000, k / 3, seed=k)
     shown = mean_reward(ExpertAlone(learner), market)
     assert mean_reward(learner, market) > shown + 0.3
 
