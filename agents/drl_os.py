@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from lobarena.agents.branching import CHOICES, Branching, loss, target
-from lobarena.agents.replay import Arrays, Replay
+from lobarena.agents.look_replay import Arrays, Replay
 from lobarena.sim.blocks import composed
 from lobarena.sim.random import generator
 

@@ -1,66 +1,109 @@
-"""A ring of the last looks of n environments, from which steps over several looks are drawn."""
+"""The past as a ring of rows, one row a step of the vector environment."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
-Arrays = dict[str, np.ndarray]
+from lobarena.agents.torch_arrays import Arrays
+
+
+class Batch(NamedTuple):
+    """Transitions; B rows."""
+
+    seen: Tensor  # (B, F) f4
+    action: Tensor  # (B, A) f4
+    reward: Tensor  # (B,) f4, tick x lot
+    terminated: Tensor  # (B,) f4
+    then: Tensor  # (B, F) f4, the observation that followed
+    moves: Tensor  # (B, H) f4, the mid's move over each horizon from here
+    known: Tensor  # (B, H) f4, 1 where that horizon lies inside the path
 
 
 class Replay:
-    """`looks` rows of n environments in order of time: what was seen, done and earned.
+    """The last `rows` steps of n environments; an observation is kept once, as float16: row t + 1 follows row t.
 
-    A row is void where nothing can be learned from what followed: an episode was over, or a slice of training ended.
+    `valid` says which steps count: those from an observation that was not an episode's last, and with a row after them.
     """
 
-    def __init__(self, looks: int, n: int, features: int, levels: int) -> None:
-        self.seen = np.zeros((looks, n, features), np.float32)
-        self.done = np.zeros((looks, n, levels), np.uint8)
-        self.earned = np.zeros((looks, n), np.float32)
-        self.over = np.zeros((looks, n), np.bool_)  # the episode ended with the step from this row
-        self.void = np.ones((looks, n), np.bool_)
-        self.rows = 0  # ever written
+    FIELDS = ("seen", "action", "reward", "move", "terminated", "valid", "count")
 
-    def add(self, seen: np.ndarray, done: np.ndarray, earned: np.ndarray, over: np.ndarray, void: np.ndarray) -> None:
-        at = self.rows % len(self.seen)
-        self.seen[at], self.done[at], self.earned[at], self.over[at], self.void[at] = seen, done, earned, over, void
-        self.rows += 1
+    def __init__(self, rows: int, n: int, seen: int, actions: int) -> None:
+        self.rows, self.n = rows, n
+        self.seen = np.zeros((rows, n, seen), np.float16)
+        self.action = np.zeros((rows, n, actions), np.float32)
+        self.reward = np.zeros((rows, n), np.float32)
+        self.move = np.zeros((rows, n), np.float32)  # of the mid, from the look before to this one
+        self.terminated = np.zeros((rows, n), np.bool_)
+        self.valid = np.zeros((rows, n), np.bool_)
+        self.count = np.zeros(1, np.int64)  # rows ever written
 
-    def close(self, seen: np.ndarray) -> None:
-        """The last look of a slice: steps lead to it, none goes on from it."""
-        n = self.seen.shape[1]
-        self.add(seen, np.zeros_like(self.done[0]), np.zeros(n), np.zeros(n, np.bool_), np.ones(n, np.bool_))
+    def add(
+        self,
+        seen: np.ndarray,
+        move: np.ndarray,
+        action: np.ndarray,
+        reward: np.ndarray,
+        terminated: np.ndarray,
+        valid: np.ndarray,
+    ) -> None:
+        """One step: what was seen (n, F), the mid's last move, what was done, and what came of it."""
+        row = int(self.count[0]) % self.rows
+        self.seen[row], self.move[row], self.action[row] = seen, move, action
+        self.reward[row], self.terminated[row], self.valid[row] = reward, terminated, valid
+        self.count += 1
 
-    def draw(self, rng: np.random.Generator, batch: int, reach: int, gamma: float) -> tuple[np.ndarray, ...]:
-        """Steps over up to `reach` looks: (seen, done, returns, discounts, seen then), the first axis the step.
+    def cut(self) -> None:
+        """The next row does not follow the newest one: its steps do not count."""
+        self.valid[int(self.count[0] - 1) % self.rows] = False
 
-        `batch` rows are drawn of those that `reach` looks have followed; void ones are left out. A step is shorter
-        where its episode ends (discount 0) or its slice did.
-        """
-        looks, n = self.earned.shape
-        ages = rng.integers(reach, min(self.rows, looks), batch)
-        place, env = (self.rows - 1 - ages) % looks, rng.integers(n, size=batch)
-        place, env = place[good := ~self.void[place, env]], env[good]
-        goes_on, length = np.ones(len(place), np.bool_), np.zeros(len(place), np.int64)
-        returns, factor = np.zeros(len(place), np.float32), np.ones(len(place), np.float32)
-        for k in range(reach):
-            row = (place + k) % looks
-            goes_on &= ~self.void[row, env]
-            returns += np.where(goes_on, factor * self.earned[row, env], 0)
-            length += goes_on
-            over = goes_on & self.over[row, env]
-            factor *= np.where(over, 0, np.where(goes_on, gamma, 1)).astype(np.float32)
-            goes_on &= ~over
-        then = self.seen[(place + length) % looks, env]
-        return self.seen[place, env], self.done[place, env], returns, factor, then
+    def sample(self, size: int, horizons: tuple[int, ...], rng: np.random.Generator) -> Batch:
+        """About `size` transitions, drawn with equal chances; the few draws that do not count are left out."""
+        held = min(int(self.count[0]), self.rows)
+        oldest = int(self.count[0]) - held
+        at, env = rng.integers(held - 1, size=size), rng.integers(self.n, size=size)  # the newest has nothing after it
+        fits = self.valid[(oldest + at) % self.rows, env]
+        at, env = at[fits], env[fits]
+        row, after = (oldest + at) % self.rows, (oldest + at + 1) % self.rows
+        far = max(horizons)
+        ahead = at[:, None] + np.arange(far + 1)  # (B, far + 1)
+        path = (oldest + ahead) % self.rows
+        steps = np.cumsum(self.move[path[:, 1:], env[:, None]], 1)
+        whole = np.logical_and.accumulate(self.valid[path[:, :-1], env[:, None]] & (ahead[:, 1:] < held), 1)
+        ends = [h - 1 for h in horizons]
+        return Batch(
+            *(
+                torch.from_numpy(array.astype(np.float32))
+                for array in (
+                    self.seen[row, env],
+                    self.action[row, env],
+                    self.reward[row, env],
+                    self.terminated[row, env],
+                    self.seen[after, env],
+                    steps[:, ends],
+                    whole[:, ends],
+                )
+            )
+        )
 
-    def state(self) -> Arrays:
-        names = ("seen", "done", "earned", "over", "void")
-        return {name: getattr(self, name).copy() for name in names} | {"rows": np.array([self.rows])}
+    def arrays(self) -> Arrays:
+        """Everything in it."""
+        return {f"replay.{name}": getattr(self, name).copy() for name in self.FIELDS}
 
     @classmethod
-    def of(cls, state: Arrays) -> "Replay":
-        looks, n, features = state["seen"].shape
-        made = cls(looks, n, features, state["done"].shape[2])
-        for name in ("seen", "done", "earned", "over", "void"):
-            getattr(made, name)[...] = state[name]
-        made.rows = int(state["rows"][0])
-        return made
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> "Replay":
+        """The ring that arrays() came from; ValueError when one is missing or does not fit."""
+        missing = [name for name in cls.FIELDS if f"replay.{name}" not in arrays]
+        if missing:
+            raise ValueError(f"the replay buffer has no {', '.join(missing)}; start the training again")
+        seen, action = arrays["replay.seen"], arrays["replay.action"]
+        rows, n, width = seen.shape
+        replay = cls(rows, n, width, action.shape[-1])
+        for name in cls.FIELDS:
+            have, needs = arrays[f"replay.{name}"], getattr(replay, name)
+            if have.shape != needs.shape or have.dtype != needs.dtype:
+                raise ValueError(f"replay.{name} is {have.dtype} {have.shape}, not {needs.dtype} {needs.shape}")
+            setattr(replay, name, have.copy())
+        return replay
