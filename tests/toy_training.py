@@ -31,6 +31,10 @@ class Toy(gymnasium.vector.VectorEnv):
         self.action_space = batch(self.single_action_space, num_envs)
 
     def reset(self, *, seed=None, options=None):
+        mask = (options or {}).get("reset_mask")
+        if mask is not None:  # only these begin anew, on their own streams
+            self.step_of[mask], self.wealth[mask], self.held[mask], self.again[mask] = 0, 0.0, 0.0, False
+            return self._observe(np.flatnonzero(mask)), self._infos()
         episodes = (options or {}).get("episode")
         seeds = [(s, 0) for s in range(seed or 0, (seed or 0) + self.num_envs)]
         if episodes is not None:
