@@ -1,6 +1,6 @@
 """Weights of a stable-baselines3 policy in this project's format: from a live model, or from its .zip archive.
 
-Of an archive only `policy.pth` is opened, by torch's reader of plain tensors (weights_only); the pickled settings beside
+Of an archive only `policy.pth` is opened, by torch's reader of plain tensors (weights_only); the pickled settings in
 it are never touched, so that the environment it was trained in must be told:
 
     python -m lobarena.agents.stable_weights ARCHIVE.zip WEIGHTS.safetensors --environment '{"history": 0, ...}'
