@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lobarena.agents.quoting import PAUSE_S
 from lobarena.data.schema import ASK, BID, MARK, TAKE, TRADE, TRADING
 from lobarena.sim.feed import Feed
 from lobarena.sim.market import Market, Seat
+from lobarena.sim.minds import PAUSE_S
 
 _LEAST = 20  # intervals in which trades must reach a distance for it to count in the fit
 _IDLE_NS = 3_600 * 10**9  # between looks of the seat that only makes the market publish

@@ -7,10 +7,8 @@ from typing import Any
 
 from lobarena.agents.base import NO_QUOTES, Context, Quotes
 from lobarena.data.schema import CONTINUOUS
+from lobarena.sim.minds import HALF_LIFE_S, PAUSE_S
 from lobarena.sim.types import OBSERVATION
-
-HALF_LIFE_S = 60.0  # of the volatility's memory
-PAUSE_S = 600.0  # a longer silence is a break of the venue; a move across it says nothing of the volatility
 
 _FIELDS = ("phase", "bid", "bid_size", "ask", "ask_size", "position", "lower", "upper", "published", "time", "closes")
 _read = itemgetter(*((OBSERVATION.names or ()).index(name) for name in _FIELDS))

@@ -3,4 +3,8 @@
 import gymnasium
 
 if "lobarena/MarketMaking-v0" not in gymnasium.registry:
-    gymnasium.register("lobarena/MarketMaking-v0", "lobarena.sim.env:MarketMaking")
+    gymnasium.register(
+        "lobarena/MarketMaking-v0",
+        "lobarena.sim.env:MarketMaking",
+        vector_entry_point="lobarena.sim.vector_env:VectorMarketMaking",
+    )

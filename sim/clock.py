@@ -42,12 +42,16 @@ def run(books, venues, events, snapshots, ids):
 
     events : (m,) EVENT in time order; snapshots : (n,) SNAPSHOT that its MARKs name, at least one
     ids : (k,) i8, engine id of each order number of an order feed, at least one
-
-    One flat loop: an array handed to a helper would be counted in and out at each event, a record costs nothing.
-    Nobody but the venue acts between two messages, so the events between them need no look at the clock.
     """
-    book, venue = books[0], venues[0]
-    count = events.shape[0]
+    return proceed(books[0], venues[0], events, events.shape[0], snapshots, ids)
+
+
+@kernel
+def proceed(book, venue, events, count, snapshots, ids):
+    """`run`, of records and the first `count` events.
+
+    One flat loop. Nobody but the venue acts between two messages, so the events between them need no look at the clock.
+    """
     code = np.int64(_ON)
     while code == _ON:
         row = venue["event"]

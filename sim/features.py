@@ -1,77 +1,129 @@
-"""What the environment shows its learner of one look, as numbers of known bounds."""
+"""What an environment shows of one look: every number of `lobarena.sim.blocks`, from what the seat knows now."""
 
 import numpy as np
 
-from lobarena.sim._jit import kernel
-from lobarena.sim.types import SEEN_LEVELS
-
-FEATURES: tuple[tuple[str, float, float], ...] = (  # name, lowest, highest; units in the environment's docstring
-    *((f"bid {k} distance", 0.0, 100.0) for k in range(1, SEEN_LEVELS + 1)),
-    *((f"bid {k} size", 0.0, 25.0) for k in range(1, SEEN_LEVELS + 1)),
-    *((f"ask {k} distance", 0.0, 100.0) for k in range(1, SEEN_LEVELS + 1)),
-    *((f"ask {k} size", 0.0, 25.0) for k in range(1, SEEN_LEVELS + 1)),
-    ("imbalance", -1.0, 1.0),
-    ("mid move", -100.0, 100.0),
-    ("volume", 0.0, 25.0),
-    ("volatility", 0.0, 100.0),
-    ("position", -1.0, 1.0),
-    ("own bid distance", -100.0, 100.0),
-    ("own bid ahead", -1.0, 25.0),
-    ("own ask distance", -100.0, 100.0),
-    ("own ask ahead", -1.0, 25.0),
-    ("time left", 0.0, 1.0),
-)
-LOWEST, HIGHEST = (np.array([feature[k] for feature in FEATURES], np.float32) for k in (1, 2))
-ABSENT = 100.0  # distance of a level or an own order that is not there
+from lobarena.sim._jit import inline, kernel
+from lobarena.sim.blocks import ALONE, FARTHEST, FIXED, ROW
+from lobarena.sim.types import QUOTE_LEVELS, SEEN_LEVELS
 
 MEMORY = np.dtype(
     [
-        ("mid2", "i8"),  # ticks, bid + ask of the last look; 0 before the first
+        ("looks", "i8"),  # so far
+        ("mid2", "i8"),  # ticks, bid + ask of the last look
         ("volume", "i8"),  # lots at the last look
-        ("variance", "f8"),  # ticks^2 an update: exponential mean of squared moves of the mid
-    ]
+        ("variance", "f8"),  # ticks^2 a look: exponential mean of squared moves of the mid
+        ("trend", "f8"),  # exponential mean of the order flow
+        ("bid", "i8"),  # ticks and lots of the last look
+        ("bid_size", "i8"),
+        ("ask", "i8"),
+        ("ask_size", "i8"),
+        ("now", "f4", (FIXED,)),  # the numbers of the blocks, in the order of BLOCKS
+    ],
+    align=True,
 )
-_PAST = 0.98  # weight of the past in the variance
+_PAST, _TREND = 0.98, 0.8  # weights of the past in the variance and in the trend
+_N = SEEN_LEVELS
+_WIDTH = len(ROW)
+_LOGS = np.log1p(np.arange(4_096.0)).astype(np.float32)
+
+
+@inline
+def _log(lots):
+    return _LOGS[lots] if 0 <= lots < 4_096 else np.float32(np.log1p(float(max(0, lots))))
 
 
 @kernel
-def features(look, memory, lowest, highest, out):
-    """Write the features of look[0], an OBSERVATION, into `out`, (30,) f4; memory[0], a MEMORY, moves on by a look."""
-    o, m = look[0], memory[0]
+def notice(o, memory, history, depth):
+    """Bring a MEMORY and a (depth, 14) f4 history, oldest look first, to the OBSERVATION o."""
+    now = memory["now"]
     bid, ask = np.int64(o["bid"][0]), np.int64(o["ask"][0])
     bid_size, ask_size = np.int64(o["bid_size"][0]), np.int64(o["ask_size"][0])
-    mid2 = m["mid2"]  # an empty book has the mid that it had
+    mid2 = memory["mid2"]  # an empty book has the mid that it had
     if bid_size > 0 and ask_size > 0:
         mid2 = bid + ask
     elif bid_size > 0:
         mid2 = 2 * bid
     elif ask_size > 0:
         mid2 = 2 * ask
-    mid = mid2 / 2
-    move = (mid2 - m["mid2"]) / 2 if m["mid2"] != 0 else 0.0
-    m["variance"] = _PAST * m["variance"] + (1 - _PAST) * move * move
-    n = SEEN_LEVELS
-    for level in range(n):
-        out[level] = mid - o["bid"][level] if o["bid_size"][level] > 0 else ABSENT
-        out[n + level] = np.log1p(float(o["bid_size"][level]))
-        out[2 * n + level] = o["ask"][level] - mid if o["ask_size"][level] > 0 else ABSENT
-        out[3 * n + level] = np.log1p(float(o["ask_size"][level]))
-    at = 4 * n
-    out[at] = (bid_size - ask_size) / (bid_size + ask_size) if bid_size + ask_size > 0 else 0.0
-    out[at + 1] = move
-    out[at + 2] = np.log1p(float(o["volume"] - m["volume"]))
-    out[at + 3] = np.sqrt(m["variance"])
-    out[at + 4] = o["position"] / o["position_limit"]
-    out[at + 5] = mid - o["own_bid"][0] if o["own_bid_size"][0] > 0 else ABSENT
-    out[at + 6] = _ahead(o["own_bid_size"][0], o["own_bid_ahead"][0])
-    out[at + 7] = o["own_ask"][0] - mid if o["own_ask_size"][0] > 0 else ABSENT
-    out[at + 8] = _ahead(o["own_ask_size"][0], o["own_ask_ahead"][0])
-    out[at + 9] = max(0, o["closes"] - o["time"]) / max(1, o["closes"] - o["opens"])
-    for k in range(out.shape[0]):
-        out[k] = min(max(out[k], lowest[k]), highest[k])
-    m["mid2"], m["volume"] = mid2, o["volume"]
+    mid, both = mid2 / 2, bid_size + ask_size
+    known = memory["looks"] > 0 and memory["mid2"] != 0
+    move = (mid2 - memory["mid2"]) / 2 if known else 0.0
+    flow = 0.0
+    if known and bid_size > 0 and ask_size > 0 and memory["bid_size"] > 0 and memory["ask_size"] > 0:
+        came = (bid_size if bid >= memory["bid"] else 0) - (memory["bid_size"] if bid <= memory["bid"] else 0)
+        left = (ask_size if ask <= memory["ask"] else 0) - (memory["ask_size"] if ask >= memory["ask"] else 0)
+        flow = max(-1.0, min(1.0, 2 * (came - left) / both))
+    memory["variance"] = _PAST * memory["variance"] + (1 - _PAST) * move * move
+    memory["trend"] = _TREND * memory["trend"] + (1 - _TREND) * flow
+    volume = _log(np.int64(o["volume"] - memory["volume"]))
+    bids, asks = np.int64(0), np.int64(0)
+    for level in range(_N):
+        bids += o["bid_size"][level]
+        asks += o["ask_size"][level]
+        now[level] = mid - o["bid"][level] if o["bid_size"][level] > 0 else FARTHEST
+        now[_N + level] = _log(np.int64(o["bid_size"][level]))
+        now[2 * _N + level] = o["ask"][level] - mid if o["ask_size"][level] > 0 else FARTHEST
+        now[3 * _N + level] = _log(np.int64(o["ask_size"][level]))
+    at = 4 * _N
+    now[at] = (bid_size - ask_size) / both if both > 0 else 0.0
+    now[at + 1] = (bids - asks) / (bids + asks) if bids + asks > 0 else 0.0
+    now[at + 2], now[at + 3], now[at + 4] = flow, memory["trend"], volume
+    now[at + 5], now[at + 6] = move, np.sqrt(memory["variance"])
+    at += 7
+    _own(o["own_bid"], o["own_bid_size"], o["own_bid_ahead"], mid, 1, now, at)
+    _own(o["own_ask"], o["own_ask_size"], o["own_ask_ahead"], mid, -1, now, at + 3)
+    at += 6
+    _places(o["own_bid"], o["own_bid_size"], o["own_bid_ahead"], bid, 1, now, at)
+    _places(o["own_ask"], o["own_ask_size"], o["own_ask_ahead"], ask, -1, now, at + 2 * _N)
+    at += 4 * _N
+    now[at] = o["position"] / o["position_limit"]
+    now[at + 1] = max(0, o["closes"] - o["time"]) / max(1, o["closes"] - o["opens"])
+    if depth > 0:
+        for row in range(depth - 1):
+            for column in range(_WIDTH):
+                history[row, column] = history[row + 1, column]
+        last = history[depth - 1]
+        last[0], last[1], last[2], last[3] = move, ask - bid if bid_size > 0 and ask_size > 0 else 0, flow, volume
+        for level in range(_N):
+            last[4 + level], last[4 + _N + level] = now[_N + level], now[3 * _N + level]
+    memory["looks"] += 1
+    memory["mid2"], memory["volume"] = mid2, o["volume"]
+    memory["bid"], memory["bid_size"], memory["ask"], memory["ask_size"] = bid, bid_size, ask, ask_size
 
 
 @kernel
-def _ahead(size, lots):
-    return np.log1p(float(lots)) if size > 0 and lots >= 0 else -1.0
+def _own(prices, sizes, ahead, mid, sign, now, at):
+    """The best own order of a side; `sign` is 1 for bids."""
+    there = sizes[0] > 0
+    now[at] = sign * (mid - prices[0]) if there else FARTHEST
+    now[at + 1] = _log(np.int64(sizes[0])) if there else 0.0
+    now[at + 2] = _log(np.int64(ahead[0])) if there and ahead[0] >= 0 else ALONE
+
+
+@kernel
+def _places(prices, sizes, ahead, best, sign, now, at):
+    """Own orders 0 to 4 ticks behind the best price."""
+    for place in range(_N):
+        now[at + place], now[at + _N + place] = 0.0, ALONE
+    for order in range(QUOTE_LEVELS):
+        place = sign * (best - prices[order])
+        if sizes[order] > 0 and 0 <= place < _N:
+            now[at + place] = _log(np.int64(sizes[order]))
+            now[at + _N + place] = _log(np.int64(ahead[order])) if ahead[order] >= 0 else ALONE
+
+
+@kernel
+def observe(memory, history, layout, count, out):
+    """Write what a MEMORY and its history hold into out, (count,) f4, by a (count,) LAYOUT."""
+    for k in range(count):
+        row = layout[k]
+        at = np.int64(row["at"])
+        value = memory["now"][at] if at < FIXED else history[(at - FIXED) // _WIDTH, (at - FIXED) % _WIDTH]
+        out[k] = min(max(value, row["low"]), row["high"]) / row["scale"]
+
+
+@kernel
+def show(look, memories, history, layout, out):
+    """`notice` and `observe` of arrays: look (1,) OBSERVATION, memories (1,) MEMORY, history (depth, 14) f4."""
+    notice(look[0], memories[0], history, history.shape[0])
+    observe(memories[0], history, layout, layout.shape[0], out)

@@ -24,6 +24,7 @@ from lobarena.sim.profiles import PACE_S, PROFILES, REACH, REGIMES, Regime
 from lobarena.sim.random import generator
 
 DAYS = (date(2024, 1, 3), date(2024, 1, 4), date(2024, 1, 5))
+TRAINING_DAYS = tuple(date(2023, 12, day) for day in (4, 5, 6, 7, 8, 11, 12, 13, 14, 15))
 CODES = tuple(PROFILES)
 
 PERIOD_NS = int(PERIOD_S * 1e9)
@@ -105,6 +106,20 @@ def embedded_root(seed: int = 0) -> Path:
             if not _place(code, day, seed).exists():
                 write(_root(seed), synthetic_day(code, day, seed))
     return _root(seed)
+
+
+def training_root(seed: int = 0) -> Path:
+    """The catalogue of earlier days for learners, CODES by TRAINING_DAYS; what is not there yet is made first.
+
+    No day of it is an embedded one, so that a tournament on those meets nothing that a learner has seen.
+    """
+    root = _root(seed).parent / f"training-{seed}"
+    for code in CODES:
+        for day in TRAINING_DAYS:
+            contract = _contract(code)
+            if not (root / contract.exchange / contract.symbol / f"{day:%Y%m%d}.parquet").exists():
+                write(root, synthetic_day(code, day, seed))
+    return root
 
 
 def _stored(code: str, day: date, seed: int) -> Recording:

@@ -1,0 +1,280 @@
+"""Many environments side by side, advanced by one kernel call; the single environment is a batch of one."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from lobarena.sim.actions import FAULTS, WIDTH, action_space
+from lobarena.sim.blocks import ROW, layout
+from lobarena.sim.case import ACCOUNT, CASE, DECK, LEARNER
+from lobarena.sim.checkpoint import resume
+from lobarena.sim.desk import answer
+from lobarena.sim.minds import MIND
+from lobarena.sim.observe import look
+from lobarena.sim.random import generator
+from lobarena.sim.rewards import PARTS, Step
+from lobarena.sim.settings import Day, Settings, day_of
+from lobarena.sim.state import venue_type
+from lobarena.sim.step import step
+from lobarena.sim.types import MAX_SEATS, NONE, OBSERVATION, QUOTE_LEVELS, book_type
+
+# Who plays the other seats, by string: the simulator knows no agent. Called as
+# opponent(name, feed, seat, order_size, position_limit, opens, closes, rng, thinking_ns): the agent's MIND, (1,), when
+# a kernel plays it, else act(observation) -> (bids, asks, take) or None to leave the working orders.
+OPPONENTS = "lobarena.agents.opponents:opponent"
+THREADED = 64  # environments from which on a second thread pays
+
+
+class Batch:
+    """n environments of k learners each.
+
+    Outputs, overwritten by each step: observations (n, k, F) f4; rewards (n, k) f8 tick x lot; parts (n, k, P) f8,
+    which sum to the rewards; accounts (n, k, 5) f8 as ACCOUNT names them; times (n,) i8 ns UTC; over (n,) whether the
+    episode is; out (n, k) whether a learner is (its margin was called, or the episode is over).
+    """
+
+    def __init__(self, settings: Settings, n: int, learners: int = 1) -> None:
+        if n < 1 or learners < 1:
+            raise ValueError(f"{n} environments of {learners} learners asked for; give at least one")
+        seats = learners + len(settings.opponents)
+        if seats > MAX_SEATS:
+            raise ValueError(f"{seats} seats asked for, a market has at most {MAX_SEATS}")
+        self.settings, self.n, self.k = settings, n, learners
+        self.files = settings.files()
+        self._rules, self._seats = settings.rules(), (settings.seat(),) * seats
+        self._episodes: list[tuple[int, int, int]] | None = None
+        self._playing: list[Day | None] = [None] * n
+        self._others: list[list[Callable[[Any], Any] | None]] = [[] for _ in range(n)]
+        self._pool: ThreadPoolExecutor | None = None
+        self._spoilt = False
+        self._make()
+
+    def _make(self) -> None:
+        n, k, settings = self.n, self.k, self.settings
+        self.layout = layout(settings.observation, settings.history, settings.normalise)
+        features = len(self.layout)
+        size = max(day.feed.size for day in (self.day(number) for number in self._samples()))
+        self._size = size
+        self.books, self.venues = np.zeros(n, book_type(*size)), np.zeros(n, venue_type(size[0], MAX_SEATS))
+        self.cases, self.learners = np.zeros(n, CASE), np.zeros((n, k), LEARNER)
+        self._minds = np.zeros((n, MAX_SEATS + 1), MIND)
+        self.actions = np.zeros((n, k, WIDTH))
+        self.history = np.zeros((n, k, settings.history, len(ROW)), np.float32)
+        self.observations = np.zeros((n, k, features), np.float32)
+        self.rewards, self.times = np.zeros((n, k)), np.zeros(n, np.int64)
+        self.part_names = PARTS + settings.reward.extra
+        self._parts = np.zeros((n, k, len(PARTS)))
+        self.parts = self._parts if not settings.reward.extra else np.zeros((n, k, len(self.part_names)))
+        self.accounts = np.zeros((n, k, len(ACCOUNT)))
+        self.over, self.out = self.cases["over"], self.learners["over"]
+        self.cases["over"] = 1
+        self._ids = [np.zeros(1, np.int64)] * n
+        deck = np.zeros(1, DECK)
+        for name, array in (
+            *(("cases", self.cases), ("learners", self.learners), ("minds", self._minds), ("actions", self.actions)),
+            *(("history", self.history), ("layout", self.layout), ("observations", self.observations)),
+            *(("rewards", self.rewards), ("parts", self._parts), ("accounts", self.accounts), ("times", self.times)),
+        ):
+            deck[name] = array.ctypes.data
+        deck["k"], deck["features"], deck["depth"] = k, features, settings.history
+        deck["action"], deck["order_size"] = settings.kind, settings.order_size
+        deck["thinking_ns"], deck["weights"] = settings.thinking_ns, settings.reward.weights()
+        self.deck = deck
+        self._bytes = self.venues.view(np.uint8).reshape(n, -1)
+        self._spans = _spans(self.venues.dtype, len(self._seats))
+
+    def _samples(self) -> list[int]:
+        """One day of each contract: their books are as large as their contract needs."""
+        first: dict[str, int] = {}
+        for number, file in enumerate(self.files):
+            first.setdefault(file.symbol, number)
+        return list(first.values())
+
+    def day(self, number: int) -> Day:
+        """The n-th of the days, made ready."""
+        return day_of(self.files[number], self.settings.seed, self._rules, self._seats)
+
+    @property
+    def episodes(self) -> list[tuple[int, int, int]]:
+        """Every whole episode, day by day: (place in `files`, opens, closes), ns UTC."""
+        if self._episodes is None:
+            days = range(len(self.files))
+            self._episodes = [(d, *span) for d in days for span in self.settings.whole(self.day(d))]
+        return self._episodes
+
+    def begin(self, row: int, rng: np.random.Generator, episode: int | None = None) -> None:
+        """Start an episode in one environment; the next `step` runs it to its first look, without an action."""
+        number, opens, closes = self._drawn(rng) if episode is None else self._named(episode)
+        place = int(rng.integers(2**31))
+        order = rng.permutation(self.k) + 1 if self.k > 1 else np.ones(1, np.int64)
+        day = self.day(number)
+        if day.feed.size > self._size:
+            raise ValueError("the data mix small and large books; give one contract")
+        feed, case, raw = day.feed, self.cases[row], self._bytes[row]
+        template = day.venue.view(np.uint8).reshape(-1)
+        if len(template) != len(raw):
+            raise ValueError("the data mix small and large books; give one contract")
+        for start, end in self._spans:
+            raw[start:end] = template[start:end]
+        at = int(np.searchsorted(day.times, opens, "right")) - 1
+        venue = self.venues[row : row + 1]
+        resume(self.books[row : row + 1], venue, feed.base, day.places[max(at, 0)])
+        venue["opens"], venue["closes"] = opens, closes
+        if self._playing[row] is not day:
+            self._playing[row] = day
+            self._ids[row] = np.full(max(1, feed.orders), NONE, np.int64)
+            case["events"], case["count"] = feed.events.ctypes.data, len(feed.events)
+            case["snapshots"] = feed.snapshots.ctypes.data if len(feed.snapshots) else self._ids[row].ctypes.data
+            case["ids"] = self._ids[row].ctypes.data
+        elif feed.orders:
+            self._ids[row][:] = NONE
+        case["seats"][: self.k] = order
+        case["fresh"], case["begun"], case["asked"], case["over"], case["fault"] = 1, 0, 0, 0, 0
+        self.learners[row].view(np.uint8)[:] = 0
+        self.history[row] = 0
+        self._seat_others(row, day, opens, closes, place)
+        self._spoilt = False
+
+    def _seat_others(self, row: int, day: Day, opens: int, closes: int, place: int) -> None:
+        s = self.settings
+        if not s.opponents:
+            return
+        module, name = OPPONENTS.split(":")
+        make = getattr(import_module(module), name)
+        self._minds[row] = np.zeros(1, MIND)
+        self._others[row] = []
+        for number, spec in enumerate(s.opponents):
+            seat, rng = self.k + 1 + number, generator(place, "opponent", number, spec)
+            other = make(
+                spec, day.feed, seat, s.order_size, s.position_limit, opens, closes, rng, thinking_ns=s.thinking_ns
+            )
+            if isinstance(other, np.ndarray):
+                self._minds[row, seat] = other[0]
+                other = None
+            self._others[row].append(other)
+
+    def _drawn(self, rng: np.random.Generator) -> tuple[int, int, int]:
+        """A random day, and a random moment of it with room for a whole episode where there is any."""
+        s = self.settings
+        number = int(rng.integers(len(self.files)))
+        spans = s.spans(self.day(number))
+        if not spans:
+            number, *_ = self.episodes[int(rng.integers(len(self.episodes)))] if self.episodes else self._none()
+            spans = s.spans(self.day(number))
+        room = np.array([max(1, end - start - s.length) for start, end in spans], np.float64)
+        start, end = spans[int(rng.choice(len(spans), p=room / room.sum()))]
+        opens = start + int(rng.integers(max(1, end - start - s.length)))
+        return number, opens, min(opens + s.length, end)
+
+    def _named(self, episode: int) -> tuple[int, int, int]:
+        if not self.episodes:
+            self._none()
+        if not 0 <= episode < len(self.episodes):
+            raise ValueError(f"episode is {episode}; the data have episodes 0 to {len(self.episodes) - 1}")
+        return self.episodes[episode]
+
+    def _none(self) -> tuple[int, int, int]:
+        raise ValueError(f"nothing of the data lies between {self.settings.between} (ns UTC) inside a session")
+
+    def step(self) -> None:
+        """Take `actions` in every environment whose episode goes on, and run it to its learners' next looks.
+
+        ValueError names an action that means nothing; a batch of several must then be reset.
+        """
+        if self._spoilt:
+            raise gymnasium.error.ResetNeeded("an action meant nothing and the batch stopped half way; call reset()")
+        if self.n >= THREADED and not self._asks():
+            self._threads()
+        else:
+            self._run(0, self.n)
+        if self.settings.reward.extra:
+            self._reshape()
+
+    def settle(self, rows: Sequence[int] | np.ndarray) -> None:
+        """Run the environments just begun to their first looks, and no other."""
+        for row in rows:
+            self._run(int(row), int(row) + 1)
+
+    def _asks(self) -> bool:
+        return any(other is not None for others in self._others for other in others)
+
+    def _threads(self) -> None:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, "lobarena")
+        half = self.n // 2
+        other = self._pool.submit(self._run, half, self.n)
+        try:
+            self._run(0, half)
+        finally:
+            other.result()
+
+    def _run(self, first: int, last: int) -> None:
+        while True:
+            row = step(self.books, self.venues, self.deck, first, last)
+            if row == last:
+                return
+            case = self.cases[row]
+            if case["fault"]:
+                self._fault(row, case)
+            self._answer(row, int(case["asked"]))
+            case["asked"] = 0
+            first = row
+
+    def _fault(self, row: int, case: np.void) -> None:
+        fault, learner = int(case["fault"]), int(case["asked"])
+        case["fault"] = case["asked"] = 0
+        self._spoilt = self.n > 1
+        width = action_space(self.settings.action).shape or (1,)
+        action = self.actions[row, learner, : width[0]].tolist()
+        where = f"of environment {row}" if self.n > 1 else ""
+        raise ValueError(f"the action {action} {where} {FAULTS[fault]}".replace("  ", " "))
+
+    def _answer(self, row: int, seat: int) -> None:
+        """A seat decided in Python decides."""
+        venue, seen = self.venues[row : row + 1], np.zeros(1, OBSERVATION)
+        look(venue, seat, seen)
+        act = self._others[row][seat - self.k - 1]
+        assert act is not None
+        said, s = act(seen[0]), venue[0]["seat"][seat]
+        s["keep"] = said is None
+        s["target"] = 0
+        bids, asks, s["take"] = said if said is not None else ((), (), 0)
+        for side, ladder in enumerate((bids, asks)):
+            for level, (price, size) in enumerate(ladder[:QUOTE_LEVELS]):
+                s["target"][side, level] = price, size
+        answer(venue, seat, self.settings.thinking_ns)
+
+    def _reshape(self) -> None:
+        """Add the extra parts of a reward that is not one of the kernel's."""
+        count, p = len(PARTS), self._parts
+        flat = [column.reshape(-1) for column in (p[..., 0], p[..., 1], -p[..., 2], p[..., 3])]
+        account = self.accounts.reshape(-1, len(ACCOUNT))
+        step_ = Step(*flat, account[:, ACCOUNT.index("lots")], account[:, ACCOUNT.index("position")])
+        extra = np.asarray(self.settings.reward.shape(step_), np.float64).reshape(self.n, self.k, -1)
+        if extra.shape[2] != len(self.part_names) - count or not np.isfinite(extra).all():
+            raise ValueError(f"{self.settings.reward}: shape() must give ({self.n * self.k}, extra) finite numbers")
+        self.parts[..., :count], self.parts[..., count:] = p, extra
+        self.rewards += extra.sum(axis=2)
+
+    def check(self) -> None:
+        """RuntimeError when messages or fills found no room, since some episode began."""
+        if self.cases["lost"].any():
+            raise RuntimeError("messages or fills found no room; fewer seats or smaller orders are needed")
+
+
+def _spans(venue: "np.dtype[Any]", seats: int) -> Sequence[tuple[int, int]]:
+    """Bytes of a venue's record that an episode begins with; the rest holds what counters among them make void."""
+    places: Any = venue.fields
+    seat = places["seat"][0].base
+    size, images = seat.itemsize, seat.fields["images"][1]
+    first = places["seat"][1]
+    return [
+        (0, places["heap"][1]),
+        (places["free"][1], places["spare"][1]),
+        (places["owed_span"][1], first),
+        *((first + row * size, first + row * size + images) for row in range(seats + 1)),
+    ]

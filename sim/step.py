@@ -1,0 +1,191 @@
+"""One step of a batch of environments: actions in, every market on to its learners' next looks, observations out."""
+
+import numpy as np
+
+from lobarena.data.schema import BID
+from lobarena.sim._jit import free, kernel
+from lobarena.sim.actions import WIDTH, act
+from lobarena.sim.blocks import ROW
+from lobarena.sim.case import (
+    ACCOUNT,
+    cases_at,
+    events_at,
+    features_at,
+    history_at,
+    ids_at,
+    layout_at,
+    learners_at,
+    minds_at,
+    numbers_at,
+    snapshots_at,
+    times_at,
+)
+from lobarena.sim.desk import reply
+from lobarena.sim.features import notice, observe
+from lobarena.sim.minds import MIND, drive
+from lobarena.sim.observe import look_at
+from lobarena.sim.rewards import PARTS, judge
+from lobarena.sim.state import DRAIN, FINISHED, OUT
+from lobarena.sim.types import LIQUIDATION, MAX_SEATS
+
+_MINDS = MIND.itemsize * (MAX_SEATS + 1)  # bytes of an environment
+_ACCOUNT, _PARTS, _ROW = len(ACCOUNT), len(PARTS), len(ROW)
+
+
+@free
+def step(books, venues, decks, first, last):
+    """Advance environments `first` to `last` - 1: `last`, or the environment that waits for Python to say something.
+
+    decks : (1,) DECK. An environment waits when a seat that is decided in Python must decide (its case's `asked`), or
+    when an action means nothing (`fault`; nothing of it has happened).
+    """
+    deck = decks[0]
+    for i in range(first, last):
+        case = cases_at(deck["cases"])["row"][i]
+        if case["over"] == 1:
+            continue
+        if case["begun"] == 0 and not _begin(venues[i], case, deck, i):
+            return i
+        if not _advance(books[i], venues[i], case, deck, i):
+            return i
+    return last
+
+
+@kernel
+def _begin(venue, case, deck, i):
+    """Take the actions of a step; False when one means nothing."""
+    k = deck["k"]
+    learners = learners_at(deck["learners"])["row"]
+    for j in range(i * k, (i + 1) * k):
+        learner = learners[j]
+        learner["spread"], learner["closed"], learner["closing_fees"], learner["lots"] = 0, 0, 0.0, 0
+    venue["fills"] = venue["curves"] = venue["marks"] = 0
+    if case["fresh"] == 0:
+        for j in range(k):
+            learner, seat = learners[i * k + j], np.int64(case["seats"][j])
+            if learner["over"] == 1:
+                continue
+            s = venue["seat"][seat]
+            actions = numbers_at(_place(deck["actions"], 8 * WIDTH * (i * k + j)))["row"]
+            fault, take = act(deck["action"], actions, learner["look"], deck["order_size"], s["target"])
+            if fault != 0:
+                case["fault"], case["asked"] = fault, j
+                return False
+            s["take"], s["keep"] = take, 0
+            learner["waiting"] = 0
+            reply(venue, seat, deck["thinking_ns"])
+    case["begun"] = 1
+    return True
+
+
+@kernel
+def _advance(book, venue, case, deck, i):
+    """Run to the looks of all learners, or to the end; False when a seat of Python must decide first.
+
+    Learners look at the same instants, so none waits long. One that lost its margin is not waited for.
+    """
+    k = deck["k"]
+    learners = learners_at(deck["learners"])["row"]
+    minds = minds_at(_place(deck["minds"], _MINDS * i))["row"]
+    events, ids = events_at(case["events"])["row"], ids_at(case["ids"])["row"]
+    snapshots = snapshots_at(case["snapshots"])["row"]
+    while True:
+        alive, awaited = 0, 0
+        for j in range(k):
+            if venue["seat"][np.int64(case["seats"][j])]["state"] != OUT:
+                alive += 1
+                awaited += 1 - learners[i * k + j]["waiting"]
+        if alive > 0 and awaited == 0:
+            break
+        # the look of the first learner is written anew below, so that until then it may serve the minds
+        seat = drive(book, venue, events, case["count"], snapshots, ids, learners[i * k]["look"], minds)
+        if seat == FINISHED:
+            case["over"] = 1
+            break
+        if seat == DRAIN:
+            _tally(venue, case, deck, i)
+            continue
+        mine = False
+        for j in range(k):
+            if case["seats"][j] == seat:
+                learners[i * k + j]["waiting"] = 1
+                mine = True
+        if not mine:
+            case["asked"] = seat
+            return False
+    _tally(venue, case, deck, i)
+    for j in range(k):
+        _show(venue, case, deck, i, j)
+    case["fresh"], case["begun"], case["lost"] = 0, 0, venue["lost"]
+    times_at(deck["times"])["row"][i] = venue["now"]
+    return True
+
+
+@kernel
+def _place(address, offset):
+    return np.uint64(address + np.uint64(offset))
+
+
+@kernel
+def _tally(venue, case, deck, i):
+    """Add the fills in the buffer to what their learners did in this step, and empty it."""
+    k, learners = deck["k"], learners_at(deck["learners"])["row"]
+    for row in range(venue["fills"]):
+        fill = venue["fill"][row]
+        size = np.int64(fill["size"])
+        gain = size * (np.int64(fill["mid2"]) - 2 * np.int64(fill["price"]))  # half-ticks x lots, of the buyer
+        if fill["side"] != BID:
+            gain = -gain  # of the taker
+        for j in range(k):
+            learner, seat = learners[i * k + j], case["seats"][j]
+            if fill["maker_owner"] == seat:
+                learner["spread"] -= gain
+                learner["lots"] += size
+            if fill["taker_owner"] == seat:
+                learner["lots"] += size
+                if fill["reason"] == LIQUIDATION:
+                    learner["closed"] += gain
+                    learner["closing_fees"] += venue["fee"][row, 1]
+                else:
+                    learner["spread"] += gain
+    venue["fills"] = venue["curves"] = venue["marks"] = 0
+
+
+@kernel
+def _show(venue, case, deck, i, j):
+    """What a learner sees after the step, its reward and its account."""
+    at = i * deck["k"] + j
+    learner, seat = learners_at(deck["learners"])["row"][at], np.int64(case["seats"][j])
+    account = venue["seat"][seat]
+    rewards = numbers_at(deck["rewards"])["row"]
+    if learner["over"] == 1:
+        rewards[at] = 0.0
+        return
+    look_at(venue, seat, learner["look"])
+    depth, features = deck["depth"], deck["features"]
+    history = history_at(_place(deck["history"], 4 * _ROW * depth * at))["row"]
+    notice(learner["look"], learner["memory"], history, depth)
+    out = features_at(_place(deck["observations"], 4 * features * at))["row"]
+    observe(learner["memory"], history, layout_at(deck["layout"])["row"], features, out)
+    position, tick = np.int64(account["position"]), venue["tick_value"]
+    half_ticks = 2 * account["cash"] + position * np.int64(venue["mid2"])
+    parts = numbers_at(_place(deck["parts"], 8 * _PARTS * at))["row"]
+    if case["fresh"] == 1:
+        for part in range(_PARTS):
+            parts[part] = 0.0
+        rewards[at] = 0.0
+    else:
+        gained = half_ticks - learner["half_ticks"]
+        holding = gained - learner["spread"] - learner["closed"]
+        fees, closing = (account["fees"] - learner["fees"]) / tick, learner["closing_fees"] / tick
+        closed = learner["closed"] / 2 - closing
+        spread, lots = learner["spread"] / 2, learner["lots"]
+        rewards[at] = judge(deck["weights"], spread, holding / 2, fees - closing, closed, lots, position, parts)
+        learner["held"] += abs(position)
+        learner["looks"] += 1
+    learner["half_ticks"], learner["fees"] = half_ticks, account["fees"]
+    row = numbers_at(_place(deck["accounts"], 8 * _ACCOUNT * at))["row"]
+    row[0], row[1], row[2] = half_ticks * tick / 2 - account["fees"], position, account["fees"]
+    row[3], row[4] = learner["held"] / max(1, learner["looks"]), learner["lots"]
+    if case["over"] == 1 or account["state"] == OUT:
+        learner["over"] = 1
