@@ -84,6 +84,7 @@ class Batch:
         deck["action"], deck["order_size"] = settings.kind, settings.order_size
         deck["thinking_ns"], deck["weights"] = settings.thinking_ns, settings.reward.weights()
         self.deck = deck
+        self._addresses = (self.books.ctypes.data, self.venues.ctypes.data, deck.ctypes.data)
         self._bytes = self.venues.view(np.uint8).reshape(n, -1)
         self._spans = _spans(self.venues.dtype, len(self._seats))
 
@@ -214,7 +215,7 @@ class Batch:
 
     def _run(self, first: int, last: int) -> None:
         while True:
-            row = step(self.books, self.venues, self.deck, first, last)
+            row = step(self._size, *self._addresses, first, last)
             if row == last:
                 return
             case = self.cases[row]

@@ -1,6 +1,6 @@
 """The records of a batch: one environment, one learner in it, and where everything lies.
 
-A batch hands its kernel one record of addresses: an array given to a kernel from Python costs a tenth of a microsecond.
+A batch hands its kernel addresses: an array of so large a record, given to a kernel from Python, costs microseconds.
 """
 
 import ctypes
@@ -15,7 +15,8 @@ from lobarena.sim.blocks import LAYOUT, ROW
 from lobarena.sim.features import MEMORY
 from lobarena.sim.minds import MIND
 from lobarena.sim.rewards import WEIGHTS
-from lobarena.sim.types import MAX_SEATS, OBSERVATION
+from lobarena.sim.state import venue_type
+from lobarena.sim.types import LARGE, MAX_SEATS, OBSERVATION, SMALL, book_type
 
 ACCOUNT = ("wealth", "position", "fees", "map", "lots")  # currency, lots, currency, lots, lots of this step
 
@@ -104,6 +105,9 @@ def _rows_at(kind: Any, *shape: int) -> Any:
     return _at(np.dtype([("row", kind, (2**30 // row.itemsize, *shape))]))
 
 
+book_at, venue_at = _at(book_type(*SMALL)), _at(venue_type(SMALL[0]))
+large_book_at, large_venue_at = _at(book_type(*LARGE)), _at(venue_type(LARGE[0]))
+deck_at = _at(DECK)
 events_at, snapshots_at, ids_at = _rows_at(EVENT), _rows_at(SNAPSHOT), _rows_at("i8")
 cases_at, learners_at, minds_at = _rows_at(CASE), _rows_at(LEARNER), _rows_at(MIND)
 numbers_at, times_at, layout_at, features_at = _rows_at("f8"), _rows_at("i8"), _rows_at(LAYOUT), _rows_at("f4")

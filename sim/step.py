@@ -8,47 +8,75 @@ from lobarena.sim.actions import WIDTH, act
 from lobarena.sim.blocks import ROW
 from lobarena.sim.case import (
     ACCOUNT,
+    book_at,
     cases_at,
+    deck_at,
     events_at,
     features_at,
     history_at,
     ids_at,
+    large_book_at,
+    large_venue_at,
     layout_at,
     learners_at,
     minds_at,
     numbers_at,
     snapshots_at,
     times_at,
+    venue_at,
 )
 from lobarena.sim.desk import reply
 from lobarena.sim.features import notice, observe
 from lobarena.sim.minds import MIND, drive
 from lobarena.sim.observe import look_at
 from lobarena.sim.rewards import PARTS, judge
-from lobarena.sim.state import DRAIN, FINISHED, OUT
-from lobarena.sim.types import LIQUIDATION, MAX_SEATS
+from lobarena.sim.state import DRAIN, FINISHED, OUT, venue_type
+from lobarena.sim.types import LARGE, LIQUIDATION, MAX_SEATS, SMALL, book_type
 
+_BOOK, _VENUE = book_type(*SMALL).itemsize, venue_type(SMALL[0]).itemsize  # bytes
+_LARGE_BOOK, _LARGE_VENUE = book_type(*LARGE).itemsize, venue_type(LARGE[0]).itemsize
 _MINDS = MIND.itemsize * (MAX_SEATS + 1)  # bytes of an environment
 _ACCOUNT, _PARTS, _ROW = len(ACCOUNT), len(PARTS), len(ROW)
 
 
 @free
-def step(books, venues, decks, first, last):
-    """Advance environments `first` to `last` - 1: `last`, or the environment that waits for Python to say something.
-
-    decks : (1,) DECK. An environment waits when a seat that is decided in Python must decide (its case's `asked`), or
-    when an action means nothing (`fault`; nothing of it has happened).
-    """
-    deck = decks[0]
+def step_small(books, venues, decks, first, last):
+    """`step` of books of the size SMALL."""
+    deck = deck_at(np.uint64(decks))
     for i in range(first, last):
-        case = cases_at(deck["cases"])["row"][i]
-        if case["over"] == 1:
-            continue
-        if case["begun"] == 0 and not _begin(venues[i], case, deck, i):
-            return i
-        if not _advance(books[i], venues[i], case, deck, i):
+        book, venue = book_at(_place(books, _BOOK * i)), venue_at(_place(venues, _VENUE * i))
+        if not _turn(book, venue, deck, i):
             return i
     return last
+
+
+@free
+def step_large(books, venues, decks, first, last):
+    """`step` of books of the size LARGE."""
+    deck = deck_at(np.uint64(decks))
+    for i in range(first, last):
+        book, venue = large_book_at(_place(books, _LARGE_BOOK * i)), large_venue_at(_place(venues, _LARGE_VENUE * i))
+        if not _turn(book, venue, deck, i):
+            return i
+    return last
+
+
+def step(size, books, venues, decks, first, last):
+    """Advance environments `first` to `last` - 1: `last`, or the environment that waits for Python to say something.
+
+    books, venues, decks : addresses of the books, the venues and one DECK. An environment waits when a seat that is
+    decided in Python must decide (its case's `asked`), or when an action means nothing (`fault`; nothing of it has
+    happened).
+    """
+    return (step_small if size == SMALL else step_large)(books, venues, decks, first, last)
+
+
+@kernel
+def _turn(book, venue, deck, i):
+    case = cases_at(deck["cases"])["row"][i]
+    if case["over"] == 1:
+        return True
+    return (case["begun"] == 1 or _begin(venue, case, deck, i)) and _advance(book, venue, case, deck, i)
 
 
 @kernel
@@ -123,7 +151,7 @@ def _advance(book, venue, case, deck, i):
 
 @kernel
 def _place(address, offset):
-    return np.uint64(address + np.uint64(offset))
+    return np.uint64(np.uint64(address) + np.uint64(offset))
 
 
 @kernel
