@@ -8,13 +8,14 @@ import math
 from dataclasses import fields
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import gymnasium
 import numpy as np
 
+if TYPE_CHECKING:
+    import gymnasium
+
 Arrays = dict[str, np.ndarray]
-Space = gymnasium.spaces.Space[Any]
 
 LEARNERS: dict[str, str] = {
     "rl-ds": "lobarena.agents.rl_ds:RlDs",
@@ -25,6 +26,10 @@ LEARNERS: dict[str, str] = {
     "sac": "lobarena.agents.stable:Sac",
     "dqn": "lobarena.agents.stable:Dqn",
 }
+
+
+class TrainingError(ValueError):
+    """A learner that cannot be made, or a training that cannot begin or go on; the text says what to change."""
 
 
 class Learner(Protocol):
@@ -39,7 +44,7 @@ class Learner(Protocol):
     def environment(self) -> dict[str, Any]:
         """Keyword arguments of the environment it learns in: observation, history, action, reward."""
 
-    def begin(self, observation_space: Any, action_space: Any, seed: int) -> None:
+    def begin(self, observation_space: "gymnasium.Space[Any]", action_space: "gymnasium.Space[Any]", seed: int) -> None:
         """Networks or tables are made for the spaces of a single environment."""
 
     def learn(self, venv: Any, steps: int, done: float, seed: int) -> dict[str, float]:
@@ -66,21 +71,21 @@ class Learner(Protocol):
 
 
 def make_learner(name: str, settings: dict[str, Any] | None = None) -> Learner:
-    """A new learner; ValueError names the nearest learner or hyperparameter, or a value of another type."""
+    """A new learner; TrainingError names the nearest learner or hyperparameter, or a value of another type."""
     if name not in LEARNERS:
         near = get_close_matches(name, LEARNERS, 1, 0.0)[0]
-        raise ValueError(f"no learner {name!r}; did you mean {near!r}? Known: {', '.join(LEARNERS)}")
+        raise TrainingError(f"no learner {name!r}; did you mean {near!r}? Known: {', '.join(LEARNERS)}")
     module, _, attribute = LEARNERS[name].partition(":")
     try:
         kind = getattr(import_module(module), attribute)
     except ImportError as error:
-        raise ValueError(f"learner {name!r} cannot be loaded ({error}); pip install 'lobarena[rl]'") from error
+        raise TrainingError(f"learner {name!r} cannot be loaded ({error}); pip install 'lobarena[rl]'") from error
     slots = {field.name: field.default for field in fields(kind) if field.init}
     for key in settings or {}:
         if key not in slots:
             close = get_close_matches(key, slots, 1, 0.0)
             hint = f"did you mean {close[0]!r}? It has {', '.join(slots)}" if close else "it has none"
-            raise ValueError(f"learner {name!r} has no hyperparameter {key!r}; {hint}")
+            raise TrainingError(f"learner {name!r} has no hyperparameter {key!r}; {hint}")
     chosen = {key: _like(name, key, value, slots[key]) for key, value in (settings or {}).items()}
     learner: Learner = kind(**chosen)
     return learner
@@ -108,4 +113,4 @@ def _like(name: str, key: str, value: Any, default: Any) -> Any:
             return str(value)
         return tuple(value) if isinstance(default, tuple) else value
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{name}: {key} is {value!r}; give a value like {default!r}") from error
+        raise TrainingError(f"{name}: {key} is {value!r}; give a value like {default!r}") from error

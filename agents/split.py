@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lobarena.agents.learner import TrainingError
+
 SHARE = 0.7  # of the time, or of the days, to learn from
 
 
@@ -31,14 +33,14 @@ def by_days(days: Mapping[str, Sequence[np.ndarray]], share: float = SHARE, emba
     """Whole days: the first `share` of each contract's days, `embargo` days of nothing, the rest.
 
     days : contract -> its days in order, each (k, 2) i8 ns UTC, start and end of its sessions
-    ValueError when a contract has too few days.
+    TrainingError when a contract has too few days.
     """
     found = {}
     for symbol, spans in days.items():
         first = max(1, int(share * len(spans)))
         rest = first + embargo
         if rest >= len(spans):
-            raise ValueError(
+            raise TrainingError(
                 f"{symbol} has {len(spans)} days to learn from; with an embargo of {embargo} at least "
                 f"{embargo + 2} are needed, or a split by time"
             )
@@ -50,14 +52,14 @@ def by_time(sessions: Mapping[str, np.ndarray], share: float = SHARE, embargo_ns
     """Trading time: the first `share` of each contract's sessions, an embargo, the rest.
 
     sessions : contract -> (k, 2) i8 ns UTC, start and end of all sessions that may be learnt from, in order
-    ValueError when nothing is left on a side.
+    TrainingError when nothing is left on a side.
     """
     found = {}
     for symbol, spans in sessions.items():
         cut = _moment(spans, share) if len(spans) else 0
         opens = _after(spans, cut + embargo_ns)
         if not len(spans) or cut <= spans[0, 0] or opens >= spans[-1, 1]:
-            raise ValueError(
+            raise TrainingError(
                 f"{symbol} has too little time to learn from for an embargo of {embargo_ns / 1e9:g} s; "
                 "give more days, or a larger train share"
             )

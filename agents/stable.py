@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lobarena.agents.learner import Arrays, Space
+from lobarena.agents.learner import Arrays
 
 BLOCKS = ("levels", "imbalance", "order flow", "volatility", "own orders", "inventory", "time left")
 _BUFFER = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
@@ -38,7 +38,7 @@ class Stable:
         """All that is seen of one look; the action and reward of the hyperparameters."""
         return {"observation": BLOCKS, "action": self.action, "reward": self.reward}
 
-    def begin(self, observation_space: Space, action_space: Space, seed: int) -> None:
+    def begin(self, observation_space: Any, action_space: Any, seed: int) -> None:
         """Only noted: the first weights are made when they are asked for, so that acting needs no library."""
         self._spaces, self._seed = (observation_space, action_space), seed
         self._weights: Arrays = {}
@@ -110,7 +110,7 @@ class Stable:
         return np.asarray(outputs.argmax(axis=1))
 
     def _squash(self, x: np.ndarray) -> np.ndarray:
-        return np.maximum(x, 0)
+        return np.asarray(np.maximum(x, 0))
 
     def _forward(self, x: np.ndarray) -> np.ndarray:
         for k in range(3):
@@ -235,7 +235,7 @@ class Ppo(Stable):
         space = self._spaces[1]
         if self.action == "offsets":
             return super()._chosen(outputs)
-        return np.clip(outputs, space.low, space.high)  # type: ignore[attr-defined]
+        return np.asarray(np.clip(outputs, space.low, space.high))
 
 
 @dataclass
@@ -265,11 +265,11 @@ class Sac(Stable):
             buffer_size=self.buffer,
             learning_starts=self.learning_starts,
             train_freq=self.train_freq,
-            target_entropy=-float(np.prod(self._spaces[1].shape or ())),  # type: ignore[arg-type]
+            target_entropy=-float(np.prod(self._spaces[1].shape or ())),
         )
 
     def _chosen(self, outputs: np.ndarray) -> np.ndarray:
-        low, high = self._spaces[1].low, self._spaces[1].high  # type: ignore[attr-defined]
+        low, high = self._spaces[1].low, self._spaces[1].high
         return np.asarray(low + (np.tanh(outputs) + 1) * ((high - low) / 2))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from lobarena import __version__
 from lobarena.agents import checkpoints
 from lobarena.agents.checkpoints import Checkpoint
-from lobarena.agents.learner import Arrays, Learner, hyperparameters
+from lobarena.agents.learner import Arrays, Learner, TrainingError, hyperparameters
 from lobarena.agents.split import Part, Split
 from lobarena.agents.validation import Outcome, joined, validate
 from lobarena.agents.weight_file import FORMAT, Card, write
@@ -27,10 +27,6 @@ from lobarena.sim.random import generator
 
 WEIGHTS = "weights.safetensors"
 Progress = Callable[[int, int, str], None]  # steps done, budget, what the last validation said
-
-
-class TrainingError(ValueError):
-    """A training that cannot begin or go on; the text says what to change."""
 
 
 @dataclass(frozen=True)

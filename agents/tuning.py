@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lobarena.agents.learner import Learner, make_learner
-from lobarena.agents.training import Plan, TrainingError, train
+from lobarena.agents.learner import Learner, TrainingError, make_learner
+from lobarena.agents.training import Plan, train
 from lobarena.agents.weight_file import replace_bytes
 from lobarena.sim.random import generator
 
@@ -99,14 +99,14 @@ def read_best(path: Path, name: str) -> dict[str, Any]:
 def _study(folder: Path, about: dict[str, Any]) -> "optuna.Study":
     try:
         import optuna
+        from optuna.storages.journal import JournalFileBackend
     except ImportError as error:
         raise TrainingError("tuning needs optuna; pip install 'lobarena[rl]'") from error
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        journal = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
-        storage = optuna.storages.JournalStorage(journal)
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
         study = optuna.create_study(storage=storage, study_name="lobarena", direction="maximize", load_if_exists=True)
     for key, value in about.items():
         if study.user_attrs.get(key, value) != value:

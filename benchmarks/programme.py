@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lobarena.agents.table import AGENTS, parse
+from lobarena.agents.table import AGENTS, make, parse
 from lobarena.benchmarks.config import Config, ConfigError
 from lobarena.benchmarks.fill_models import models
 from lobarena.benchmarks.match import Episode
@@ -56,7 +56,8 @@ def entries(config: Config) -> dict[str, tuple[str, dict[str, object]]]:
     found = {}
     for spec in config.agents:
         try:
-            found[spec] = parse(spec)
+            found[spec] = name, parameters = parse(spec)
+            make(name, **parameters)  # what cannot be made, such as a learner without weights, is told before the start
         except ValueError as error:
             raise ConfigError(f"agents: {error}") from error
     return found
