@@ -130,6 +130,15 @@ def _go_on(
     return checkpoint
 
 
+def judge(learner: Learner, plan: Plan, weights: Arrays) -> Outcome:
+    """The validation of a plan with these weights, episode by episode."""
+    stages = [_stage(learner, plan, part) for part in plan.split.validation]
+    space = stages[0][0]
+    learner.begin(space.single_observation_space, space.single_action_space, 0)
+    learner.load_weights(weights)
+    return joined([validate(learner.act, venv, episodes) for venv, episodes in stages])
+
+
 def make_market(plan: Plan, part: Part, count: int, **kwargs: Any) -> Any:
     """`count` environments on one part of the split; `kwargs` are the learner's own."""
     options = {**plan.market, **kwargs, "contract": part.contracts, "between": part.between}

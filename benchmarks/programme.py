@@ -57,9 +57,11 @@ def entries(config: Config) -> dict[str, tuple[str, dict[str, object]]]:
     for spec in config.agents:
         try:
             found[spec] = name, parameters = parse(spec)
-            make(name, **parameters)  # what cannot be made, such as a learner without weights, is told before the start
-        except ValueError as error:
+            make(name, **parameters)
+        except ValueError as error:  # such as a learner without weights
             raise ConfigError(f"agents: {error}") from error
+        except Exception:  # an agent that breaks costs itself its episodes, and nobody else anything
+            continue
     return found
 
 

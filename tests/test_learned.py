@@ -53,7 +53,9 @@ def agent(request, tmp_path):
 
 
 def test_an_episode_of_the_tournament_is_an_episode_of_the_environment(agent):
-    env = gymnasium.make("lobarena/MarketMaking-v0", contract="RBSYN", episode_minutes=10, **agent._policy.environment())
+    env = gymnasium.make(
+        "lobarena/MarketMaking-v0", contract="RBSYN", episode_minutes=10, **agent._policy.environment()
+    )
     seen, info = env.reset(seed=0, options={"episode": 1})
     place, opens, closes = env.unwrapped.episodes[1]
     over, wealths = False, []
