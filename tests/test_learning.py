@@ -91,7 +91,7 @@ def test_of_a_contract_with_one_day_only_its_first_part_is_learnt_from(tmp_path)
 
 
 def test_what_cannot_be_learnt_from_is_told(tmp_path):
-    with pytest.raises(TrainingError, match="no contract 'XX' among the synthetic days; choose among [A-Z]"):
+    with pytest.raises(TrainingError, match=r"no contract 'XX' among the synthetic days; choose among [A-Z]"):
         plan("synthetic", ["XX"])
     with pytest.raises(TrainingError, match="no such folder"):
         plan(str(tmp_path / "none"))
