@@ -32,6 +32,10 @@ class TrainingError(ValueError):
     """A learner that cannot be made, or a training that cannot begin or go on; the text says what to change."""
 
 
+class AstrayError(TrainingError):
+    """A learner whose numbers became NaN or infinite: its hyperparameters do not work."""
+
+
 class Learner(Protocol):
     """A policy that learns in slices from a vector environment."""
 

@@ -7,8 +7,7 @@ on the learner's arrays, its own seed and the share of the budget spent, and on 
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ import numpy as np
 from lobarena import __version__
 from lobarena.agents import checkpoints
 from lobarena.agents.checkpoints import Checkpoint
-from lobarena.agents.learner import Arrays, Learner, TrainingError, hyperparameters
+from lobarena.agents.learner import Arrays, AstrayError, Learner, TrainingError, hyperparameters
+from lobarena.agents.run_folder import alone, scalars
 from lobarena.agents.split import Part, Split
 from lobarena.agents.validation import Outcome, joined, validate
 from lobarena.agents.weight_file import FORMAT, Card, write
@@ -68,7 +68,7 @@ def train(
         raise TrainingError("envs is positive; slice_steps, patience and episodes are not negative")
     settings = json.loads(json.dumps(_settings(learner, plan, budget, seed)))
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with alone(folder):
         checkpoint = checkpoints.load(folder)
         if checkpoint and (changed := _changed(checkpoint.settings, settings)):
             raise TrainingError(f"{folder} holds a training with other {changed}; give another folder, or --overwrite")
@@ -101,7 +101,7 @@ def _go_on(
     else:
         checkpoint = Checkpoint(settings, learner.weights(), learner.state())
     each = _multiple(plan.slice_steps or math.ceil(budget / 20), plan.envs)
-    with _scalars(folder, checkpoint.steps) as log:
+    with scalars(folder, checkpoint.steps) as log:
         if on_progress:
             on_progress(checkpoint.steps, budget, "")
         while checkpoint.steps < budget and not (plan.patience and checkpoint.stale >= plan.patience):
@@ -222,7 +222,7 @@ def _check_finite(
     bad += [key for key, value in logged.items() if not math.isfinite(value)]
     if bad:
         kept = f"the checkpoint after {before:,} steps stays in {folder}" if before else "no slice was finished"
-        raise TrainingError(
+        raise AstrayError(
             f"{', '.join(bad[:3])} became NaN or infinite between step {before:,} and {after:,}; {kept}; "
             "train with a smaller learning rate (--set) in another folder"
         )
@@ -259,44 +259,3 @@ def _multiple(steps: int, envs: int) -> int:
 
 def _clock(ns: int) -> str:
     return f"{np.datetime64(ns, 'ns').astype('datetime64[s]')} UTC"
-
-
-@contextmanager
-def _scalars(folder: Path, steps: int) -> Iterator[Callable[[dict[str, float]], None]]:
-    """A function that writes a row of scalars for TensorBoard, where that is installed.
-
-    What an interrupted slice wrote after its last checkpoint, at `steps`, is purged by the writer that goes on.
-    """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        yield lambda row: None
-        return
-    writer = SummaryWriter(folder / "tensorboard", purge_step=steps + 1)
-
-    def log(row: dict[str, float]) -> None:
-        for key, value in row.items():
-            if key != "steps":
-                writer.add_scalar(key, value, int(row["steps"]))
-        writer.flush()
-
-    try:
-        yield log
-    finally:
-        writer.close()
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Only one process trains in a folder; the lock goes with the process, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system
-        yield
-        return
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise TrainingError(f"another process trains in {folder}; wait for it, or give another folder") from error
-        yield

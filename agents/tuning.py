@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lobarena.agents.learner import Learner, TrainingError, make_learner
+from lobarena.agents.learner import AstrayError, Learner, TrainingError, make_learner
 from lobarena.agents.training import Plan, train
 from lobarena.agents.weight_file import replace_bytes
 from lobarena.sim.random import generator
@@ -65,10 +65,8 @@ def tune(
         error, done = "", None
         try:
             done = train(make(name, settings), plan, folder / f"trial-{number:03d}", budget, seed)
-        except TrainingError as problem:
+        except AstrayError as problem:
             error = str(problem)
-            if "NaN" not in error:  # not this choice's fault: the next trial would meet it too
-                raise
         _tell(study, number, done.best if done else None, error)
         if on_progress:
             said = f"PnLMAP {done.best['validation/pnlmap']:,.1f}" if done else error
