@@ -37,7 +37,10 @@ class AstrayError(TrainingError):
 
 
 class Learner(Protocol):
-    """A policy that learns in slices from a vector environment."""
+    """A policy that learns in slices from a vector environment.
+
+    It may name `envs`, how many environments it learns in at a time, and `flop`, what a decision costs.
+    """
 
     name: ClassVar[str]
     budget: ClassVar[int]  # environment steps of a default training

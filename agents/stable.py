@@ -30,6 +30,7 @@ class Stable:
 
     name: ClassVar[str] = ""
     budget: ClassVar[int] = 0
+    envs: ClassVar[int] = 16
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {}
     layers: ClassVar[tuple[str, ...]] = ()  # the acting network's, in the model's policy
     optimizers: ClassVar[tuple[str, ...]] = ("policy.optimizer",)
@@ -205,6 +206,7 @@ class Ppo(Stable):
     entropy: float = 0.01  # weight of the entropy bonus
 
     name: ClassVar[str] = "ppo"
+    envs: ClassVar[int] = 64
     budget: ClassVar[int] = 500_000
     layers: ClassVar[tuple[str, ...]] = ("mlp_extractor.policy_net.0", "mlp_extractor.policy_net.2", "action_net")
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {

@@ -26,6 +26,7 @@ from lobarena.agents.weight_file import FORMAT, Card, write
 from lobarena.sim.random import generator
 
 WEIGHTS = "weights.safetensors"
+ENVS = 64  # environments at a time of a learner that names no `envs` of its own
 Progress = Callable[[int, int, str], None]  # steps done, budget, what the last validation said
 
 
@@ -35,7 +36,7 @@ class Plan:
 
     split: Split
     market: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the environment beside the learner's
-    envs: int = 16  # environments at a time
+    envs: int = 0  # environments at a time; 0 is the learner's own number
     slice_steps: int = 0  # environment steps between validations; 0 is a twentieth of the budget
     patience: int = 0  # validations without a better PnLMAP that end the training; 0 is never
     episodes: int = 0  # at most so many validation episodes a part, spread over it; 0 is all
@@ -64,8 +65,8 @@ def train(
     """
     if budget <= 0:
         raise TrainingError(f"the budget is {budget} environment steps; give a positive number, --budget 100000")
-    if plan.envs <= 0 or plan.slice_steps < 0 or plan.patience < 0 or plan.episodes < 0:
-        raise TrainingError("envs is positive; slice_steps, patience and episodes are not negative")
+    if min(plan.envs, plan.slice_steps, plan.patience, plan.episodes) < 0:
+        raise TrainingError("envs, slice_steps, patience and episodes are not negative")
     settings = json.loads(json.dumps(_settings(learner, plan, budget, seed)))
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder):
@@ -89,7 +90,8 @@ def _go_on(
 ) -> Checkpoint:
     """Slice after slice until the budget is spent or the patience is over; the finished checkpoint."""
     budget, seed = settings["budget"], settings["seed"]
-    arenas = [_venv(learner, plan, part, plan.envs) for part in plan.split.train]
+    envs = plan.envs or getattr(learner, "envs", ENVS)
+    arenas = [_venv(learner, plan, part, envs) for part in plan.split.train]
     stages = [_stage(learner, plan, part) for part in plan.split.validation]
     if not arenas or not stages:
         raise TrainingError("no day to learn from or none to validate on; give more data")
@@ -100,13 +102,13 @@ def _go_on(
         learner.load_state(checkpoint.state)
     else:
         checkpoint = Checkpoint(settings, learner.weights(), learner.state())
-    each = _multiple(plan.slice_steps or math.ceil(budget / 20), plan.envs)
+    each = _multiple(plan.slice_steps or math.ceil(budget / 20), envs)
     with scalars(folder, checkpoint.steps) as log:
         if on_progress:
             on_progress(checkpoint.steps, budget, "")
         while checkpoint.steps < budget and not (plan.patience and checkpoint.stale >= plan.patience):
             number, before = len(checkpoint.history), checkpoint.steps
-            steps = min(each, _multiple(budget - before, plan.envs))
+            steps = min(each, _multiple(budget - before, envs))
             slice_seed = int(generator(seed, "slice", number).integers(2**31 - 1))
             begin = time.perf_counter()
             logged = learner.learn(arenas[number % len(arenas)], steps, before / budget, slice_seed)

@@ -167,7 +167,7 @@ def test_weights_that_are_no_numbers_stop_the_training_and_the_last_good_checkpo
     [
         (0, PLAN, "--budget"),
         (-5, PLAN, "--budget"),
-        (1_000, replace(PLAN, envs=0), "envs is positive"),
+        (1_000, replace(PLAN, envs=-1), "envs, slice_steps, patience and episodes are not negative"),
         (1_000, replace(PLAN, split=Split((), ())), "no day to learn from"),
         (1_000, replace(PLAN, split=Split(SPLIT.train, ())), "none to validate on"),
         (1_000, replace(PLAN, split=Split((Part(("TOY",), (5, 5)),), SPLIT.validation)), "no episode fits between"),

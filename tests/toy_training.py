@@ -85,6 +85,7 @@ class Linear:
 
     name: ClassVar[str] = "linear"
     budget: ClassVar[int] = 4_000
+    envs: ClassVar[int] = 8
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {"alpha": ("float", 1e-4, 0.5, "log")}
 
     def environment(self):
