@@ -14,6 +14,7 @@ import numpy as np
 from lobarena.agents.learner import Arrays
 
 BLOCKS = ("levels", "imbalance", "order flow", "volatility", "own orders", "inventory", "time left")
+REWARDS = ("pnl", "dampened:eta=0.5", "inventory:zeta=0.01", "inventory:zeta=0.03", "inventory:zeta=0.1")
 _BUFFER = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
@@ -197,23 +198,25 @@ class Stable:
 
 @dataclass
 class Ppo(Stable):
-    """PPO of stable-baselines3 on the ten offset pairs, or on the continuous action."""
+    """PPO of stable-baselines3 on the ten offset pairs, or on the continuous action; its rate falls to nothing."""
 
-    batch_size: int = 512
+    learning_rate: float = 1e-3
+    batch_size: int = 1_024
+    reward: str = "inventory:zeta=0.03"
     rollout: int = 256  # looks of each environment between updates
-    epochs: int = 4
+    epochs: int = 2
     gae_lambda: float = 0.95
     entropy: float = 0.01  # weight of the entropy bonus
 
     name: ClassVar[str] = "ppo"
     envs: ClassVar[int] = 64
-    budget: ClassVar[int] = 500_000
+    budget: ClassVar[int] = 1_000_000
     layers: ClassVar[tuple[str, ...]] = ("mlp_extractor.policy_net.0", "mlp_extractor.policy_net.2", "action_net")
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
         "gamma": ("choice", (0.9, 0.97, 0.99, 0.997)),
         "entropy": ("float", 1e-4, 3e-2, "log"),
-        "reward": ("choice", ("pnl", "dampened:eta=0.5", "dampened symmetric:eta=0.1")),
+        "reward": ("choice", REWARDS),
         "action": ("choice", ("offsets", "continuous")),
     }
 
@@ -222,8 +225,9 @@ class Ppo(Stable):
 
         rollouts = max(1, round(steps / (envs * self.rollout)))
         looks = max(2, steps // (envs * rollouts))  # the slice is whole rollouts, for the steps asked for
+        own = {"batch_size": min(self.batch_size, envs * looks), "learning_rate": self.learning_rate * (1 - done)}
         return PPO(
-            **self._common() | {"batch_size": min(self.batch_size, envs * looks)},
+            **self._common() | own,
             n_steps=looks,
             n_epochs=self.epochs,
             gae_lambda=self.gae_lambda,
@@ -256,7 +260,7 @@ class Sac(Stable):
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
         "gamma": ("choice", (0.9, 0.97, 0.99)),
-        "reward": ("choice", ("pnl", "dampened:eta=0.5", "dampened symmetric:eta=0.1")),
+        "reward": ("choice", REWARDS),
     }
 
     def _make(self, envs: int, steps: int, done: float) -> Any:
@@ -293,7 +297,7 @@ class Dqn(Stable):
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
         "gamma": ("choice", (0.9, 0.97, 0.99)),
         "target_every": ("int", 1_000, 20_000, "log"),
-        "reward": ("choice", ("pnl", "dampened:eta=0.5", "dampened symmetric:eta=0.1")),
+        "reward": ("choice", REWARDS),
     }
 
     def _make(self, envs: int, steps: int, done: float) -> Any:

@@ -113,7 +113,8 @@ def _go_on(
             begin = time.perf_counter()
             logged = learner.learn(arenas[number % len(arenas)], steps, before / budget, slice_seed)
             rate = steps / max(time.perf_counter() - begin, 1e-9)
-            weights, state = learner.weights(), learner.state()
+            weights = {name: np.array(array) for name, array in learner.weights().items()}  # not what learns on
+            state = learner.state()
             _check_finite(folder, before, before + steps, weights, state, logged)
             outcome = joined([validate(learner.act, venv, episodes) for venv, episodes in stages])
             row = {"steps": float(before + steps)} | {f"train/{key}": float(value) for key, value in logged.items()}
