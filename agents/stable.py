@@ -248,13 +248,17 @@ class Ppo(Stable):
 class Sac(Stable):
     """SAC of stable-baselines3 on the continuous action."""
 
+    learning_rate: float = 1e-3
+    gamma: float = 0.97
+    reward: str = "inventory:zeta=0.03"
     action: str = "continuous"
-    train_freq: int = 4  # steps of the vector environment an update
+    temperature: float = 0.001  # that it begins with: rewards a look are of this order, and 1 would drown them
+    train_freq: int = 2  # steps of the vector environment an update
     buffer: int = 20_000  # transitions
-    learning_starts: int = 5_000  # environment steps of random actions before
+    learning_starts: int = 2_000  # environment steps of random actions before
 
     name: ClassVar[str] = "sac"
-    budget: ClassVar[int] = 200_000
+    budget: ClassVar[int] = 100_000
     layers: ClassVar[tuple[str, ...]] = ("actor.latent_pi.0", "actor.latent_pi.2", "actor.mu")
     optimizers: ClassVar[tuple[str, ...]] = ("actor.optimizer", "critic.optimizer", "ent_coef_optimizer")
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
@@ -271,6 +275,7 @@ class Sac(Stable):
             buffer_size=self.buffer,
             learning_starts=self.learning_starts,
             train_freq=self.train_freq,
+            ent_coef=f"auto_{self.temperature}",
             target_entropy=-float(np.prod(self._spaces[1].shape or ())),
         )
 
@@ -283,6 +288,9 @@ class Sac(Stable):
 class Dqn(Stable):
     """DQN of stable-baselines3 on the ten offset pairs; epsilon falls in a straight line, slice by slice."""
 
+    learning_rate: float = 1e-3
+    gamma: float = 0.97
+    reward: str = "inventory:zeta=0.03"
     train_freq: int = 4  # steps of the vector environment an update
     buffer: int = 20_000  # transitions
     learning_starts: int = 5_000  # environment steps of random actions before
@@ -291,7 +299,7 @@ class Dqn(Stable):
     epsilon_share: float = 0.5  # of the budget, until it is there
 
     name: ClassVar[str] = "dqn"
-    budget: ClassVar[int] = 400_000
+    budget: ClassVar[int] = 200_000
     layers: ClassVar[tuple[str, ...]] = ("q_net.q_net.0", "q_net.q_net.2", "q_net.q_net.4")
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
