@@ -155,9 +155,9 @@ def test_a_learner_is_made_by_name_and_text():
     )
     for settings_, message in (
         ({"learning_rte": 1}, "did you mean 'learning_rate'"),
-        ({"learning_rate": "fast"}, "give a value like 0.0003"),
+        ({"learning_rate": "fast"}, "give a value like 0.001"),
         ({"learning_rate": "nan"}, "give a value like"),
-        ({"epochs": "1.5"}, "give a value like 4"),
+        ({"epochs": "1.5"}, "give a value like 2"),
     ):
         with pytest.raises(TrainingError, match=message):
             make_learner("ppo", settings_)

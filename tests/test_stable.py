@@ -47,8 +47,8 @@ def test_it_learns_what_earns(make):
     stage = toy_training.Toy(6, action=learner.action, between=(20, 26))
     learner.weights()
     before = validate(learner.act, stage, range(6)).pnlmap
-    for k in range(4):
-        logged = learner.learn(venv, 2_048, k / 4, k)
+    for k in range(6):
+        logged = learner.learn(venv, 2_048, k / 6, k)
     assert all(np.isfinite(value) for value in logged.values())
     assert "reward" in logged
     assert validate(learner.act, stage, range(6)).pnlmap > before + 6
