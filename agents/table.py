@@ -20,6 +20,13 @@ AGENTS: dict[str, str] = {
     "random": "lobarena.agents.random_quoter:Random",
     "join": "lobarena.agents.join:Join",
     "idle": "lobarena.agents.idle:Idle",
+    "rl-ds": "lobarena.agents.learned:RlDs",
+    "drl-os": "lobarena.agents.learned:DrlOs",
+    "imm": "lobarena.agents.learned:Imm",
+    "c-ppo": "lobarena.agents.learned:CPpo",
+    "ppo": "lobarena.agents.learned:Ppo",
+    "sac": "lobarena.agents.learned:Sac",
+    "dqn": "lobarena.agents.learned:Dqn",
 }
 GROUP = "lobarena.agents"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lobarena.agents.table import AGENTS, parse
+from lobarena.agents.table import AGENTS, make, parse
 from lobarena.benchmarks.config import Config, ConfigError
 from lobarena.benchmarks.fill_models import models
 from lobarena.benchmarks.match import Episode
@@ -56,9 +56,12 @@ def entries(config: Config) -> dict[str, tuple[str, dict[str, object]]]:
     found = {}
     for spec in config.agents:
         try:
-            found[spec] = parse(spec)
-        except ValueError as error:
+            found[spec] = name, parameters = parse(spec)
+            make(name, **parameters)
+        except ValueError as error:  # such as a learner without weights
             raise ConfigError(f"agents: {error}") from error
+        except Exception:  # an agent that breaks costs itself its episodes, and nobody else anything
+            continue
     return found
 
 

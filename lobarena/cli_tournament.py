@@ -106,12 +106,18 @@ def _value(name: str, text: str) -> str | tuple[str, ...]:
     return tuple(parts)
 
 
-def _play(config: Config, run: Path, processes: int | None, overwrite: bool) -> None:
-    from lobarena.benchmarks.tournament import default_processes
-    from lobarena.benchmarks.tournament import run as play
+def compiling() -> None:
+    """Say that the first use takes longer, if this is it."""
     from lobarena.sim._jit import cache_folder
 
     if not any(cache_folder().glob("**/*.nbi")):
         remark("first use: compiling the simulator, about a minute, once")
+
+
+def _play(config: Config, run: Path, processes: int | None, overwrite: bool) -> None:
+    from lobarena.benchmarks.tournament import default_processes
+    from lobarena.benchmarks.tournament import run as play
+
+    compiling()
     with progress("preparing the markets") as advance:
         play(config, run, processes=processes or default_processes(), overwrite=overwrite, on_progress=advance)

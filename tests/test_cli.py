@@ -64,6 +64,7 @@ def test_version_is_that_of_the_package(run: Run):
 
 
 COMMANDS = ["tournament", "report", "lint", "agents", "version", "data import", "data check", "data list", "data synth"]
+COMMANDS += ["train", "tune"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

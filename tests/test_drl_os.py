@@ -9,7 +9,7 @@ from toy_quoting import BEST_LADDER, BEST_MEAN, ToyMarket
 
 from lobarena.agents.branching import Branching, loss, target
 from lobarena.agents.drl_os import DrlOs, mirror
-from lobarena.agents.replay import Replay
+from lobarena.agents.look_replay import Replay
 
 
 def test_the_target_is_the_mean_over_levels_of_what_the_frozen_network_says_of_the_chosen():

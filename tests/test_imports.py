@@ -137,7 +137,9 @@ def loaded_by(code: str) -> set[str]:
     return tops(set(done.stdout.rpartition("MODULES")[2].split()))
 
 
-@pytest.mark.parametrize("arguments", [["version"], ["--help"], ["tournament", "--help"], ["data", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["version"], ["--help"], ["tournament", "--help"], ["train", "--help"], ["data", "--help"]]
+)
 def test_help_and_version_load_nothing_heavy(arguments: list[str]):
     loaded = loaded_by(f"from lobarena.cli import main; main({arguments!r})")
     assert "typer" in loaded
