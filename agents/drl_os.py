@@ -29,6 +29,7 @@ class DrlOs:
     """A learner; its fields are its hyperparameters."""
 
     name: ClassVar[str] = "drl-os"
+    envs: ClassVar[int] = 32
     budget: ClassVar[int] = 1_600_000  # environment steps of a default training
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "alpha": ("float", 1e-4, 3e-3, "log"),

@@ -33,6 +33,7 @@ class RlDs:
     """A learner; its fields are its hyperparameters."""
 
     name: ClassVar[str] = "rl-ds"
+    envs: ClassVar[int] = 64
     budget: ClassVar[int] = 8_000_000  # environment steps of a default training
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "alpha": ("float", 1e-4, 1e-1, "log"),
