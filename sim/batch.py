@@ -26,7 +26,7 @@ from lobarena.sim.types import MAX_SEATS, NONE, OBSERVATION, QUOTE_LEVELS, SMALL
 # opponent(name, feed, seat, order_size, position_limit, opens, closes, rng, thinking_ns): the agent's MIND, (1,), when
 # a kernel plays it, else act(observation) -> (bids, asks, take) or None to leave the working orders.
 OPPONENTS = "lobarena.agents.opponents:opponent"
-THREADED = 64  # environments from which on a second thread pays
+THREADED = 128  # environments from which on a second thread pays for its waking
 
 
 class Batch:

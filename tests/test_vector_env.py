@@ -45,8 +45,8 @@ def same(venv_said, single_said, row):
         (3, "continuous", {"opponents": ("glft",), "contract": ("RBSYN", "AGSYN"), "reward": "pnl"}),
         (3, "ladder", {"observation": EVERY, "history": 3}),
         (3, "orders", {"observation": EVERY, "history": 3}),
-        (70, "ladder", {"observation": EVERY, "history": 2, "opponents": ("foic:N=1",)}),
-        (70, "offsets", {"opponents": ("random",), "episode_minutes": 0.04, "day": "20240104"}),
+        (130, "ladder", {"observation": EVERY, "history": 2, "opponents": ("foic:N=1",)}),
+        (130, "offsets", {"opponents": ("random",), "episode_minutes": 0.04, "day": "20240104"}),
     ],
 )
 def test_each_environment_is_the_single_one_through_every_reset(n, kind, settings):
