@@ -1,4 +1,4 @@
-"""What learners may learn from: of the synthetic data, earlier days of other seeds; of a catalogue, what the tournament
+"""What learners may learn from: of the synthetic data, days before the embedded ones; of a catalogue, what the tournament
 fits on and never plays. Both are split by time into learning and validation."""
 
 import hashlib
@@ -47,7 +47,7 @@ def plan(
 
 
 def _synthetic(contracts: Sequence[str]) -> tuple[Split, list[DayFile]]:
-    """Whole days: seven of ten to learn from, one of embargo, two to validate on."""
+    """Whole days: ten of fifteen to learn from, one of embargo, four to validate on."""
     from lobarena.sim.synthetic import training_root
 
     every = days(training_root(SEED))

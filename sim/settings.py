@@ -150,13 +150,13 @@ class Day:
     venue: np.ndarray  # (1,) the venue at the day's beginning
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def day_of(file: DayFile, seed: int, rules: Rules, seats: tuple[Seat, ...]) -> Day:
     """A day of a catalogue; ValueError when nothing of its sessions is recorded."""
     return make_day(_feed(file, seed), rules, seats)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _feed(file: DayFile, seed: int) -> Feed:
     return feed_of(read_day(file), seed)
 

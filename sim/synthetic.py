@@ -24,7 +24,7 @@ from lobarena.sim.profiles import PACE_S, PROFILES, REACH, REGIMES, Regime
 from lobarena.sim.random import generator
 
 DAYS = (date(2024, 1, 3), date(2024, 1, 4), date(2024, 1, 5))
-TRAINING_DAYS = tuple(date(2023, 12, day) for day in (4, 5, 6, 7, 8, 11, 12, 13, 14, 15))
+TRAINING_DAYS = tuple(date(2023, 12, day) for day in (*range(4, 9), *range(11, 16), *range(18, 23)))
 CODES = tuple(PROFILES)
 
 PERIOD_NS = int(PERIOD_S * 1e9)
