@@ -1,5 +1,5 @@
-"""What learners may learn from: of the synthetic data, days before the embedded ones; of a catalogue, what the tournament
-fits on and never plays. Both are split by time into learning and validation."""
+"""What learners may learn from: synthetic days before the embedded ones, or what the tournament of a catalogue fits on
+and never plays. Both are split by time into learning and validation."""
 
 import hashlib
 from collections.abc import Sequence
