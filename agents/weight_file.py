@@ -152,6 +152,9 @@ def _card(path: str | Path, about: Mapping[str, Any]) -> Card:
         value = about[name]
         if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
             raise WeightsError(f"{path}: {name} is {str(value)[:60]!r}, which is no {name}; train again")
+    for name, most in _MOST.items():
+        if not 0 <= about[name] <= most:
+            raise WeightsError(f"{path}: {name} is {about[name]:,}, at most {most:,} here; train again")
     if not math.isfinite(about["pnlmap"]):
         raise WeightsError(f"{path}: its validation PnLMAP is {about['pnlmap']}; train again")
     if not all(isinstance(name, str) for name in about["observation"]):
@@ -159,6 +162,7 @@ def _card(path: str | Path, about: Mapping[str, Any]) -> Card:
     return Card(**{**about, "observation": tuple(about["observation"])})
 
 
+_MOST = {"history": 10_000, "features": 200_000}  # arrays are made for so many before any weight is looked at
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("learner", "action", "reward", "data", "command", "version"), str),
     **dict.fromkeys(("history", "features", "seed", "steps"), int),
