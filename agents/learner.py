@@ -94,7 +94,10 @@ def make_learner(name: str, settings: dict[str, Any] | None = None) -> Learner:
             hint = f"did you mean {close[0]!r}? It has {', '.join(slots)}" if close else "it has none"
             raise TrainingError(f"learner {name!r} has no hyperparameter {key!r}; {hint}")
     chosen = {key: _like(name, key, value, slots[key]) for key, value in (settings or {}).items()}
-    learner: Learner = kind(**chosen)
+    try:
+        learner: Learner = kind(**chosen)
+    except ValueError as error:
+        raise TrainingError(f"{name}: {error}") from error
     return learner
 
 

@@ -96,7 +96,10 @@ def _go_on(
     if not arenas or not stages:
         raise TrainingError("no day to learn from or none to validate on; give more data")
     settings["features"] = int(arenas[0].single_observation_space.shape[0])
-    learner.begin(arenas[0].single_observation_space, arenas[0].single_action_space, seed)
+    try:
+        learner.begin(arenas[0].single_observation_space, arenas[0].single_action_space, seed)
+    except ValueError as error:
+        raise TrainingError(f"{learner.name}: {error}") from error
     if checkpoint:
         learner.load_weights(checkpoint.weights)
         learner.load_state(checkpoint.state)
