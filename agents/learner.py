@@ -118,6 +118,9 @@ def _like(name: str, key: str, value: Any, default: Any) -> Any:
             return float(value)
         if isinstance(default, str):
             return str(value)
-        return tuple(value) if isinstance(default, tuple) else value
+        if isinstance(default, tuple):
+            parts = value.split(",") if isinstance(value, str) else list(value)
+            return tuple(_like(name, key, *pair) for pair in zip(parts, default, strict=True))
+        return value
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"{name}: {key} is {value!r}; give a value like {default!r}") from error

@@ -245,7 +245,7 @@ class Ppo(Stable):
         from stable_baselines3 import PPO
 
         rollouts = max(1, round(steps / (envs * self.rollout)))
-        looks = max(2, steps // (envs * rollouts))  # the slice is whole rollouts, for the steps asked for
+        looks = max(2, -(-steps // (envs * rollouts)))  # rounded up: a step short of the slice costs one more rollout
         own = {"batch_size": min(self.batch_size, envs * looks), "learning_rate": self.learning_rate * (1 - done)}
         return PPO(
             **self._common() | own,

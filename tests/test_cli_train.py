@@ -90,6 +90,15 @@ def test_another_training_in_the_folder_is_refused_unless_it_may_be_deleted(run:
     assert run(*command, "1600", "--overwrite")[0] == 0
 
 
+@pytest.mark.parametrize("command", [["train", "dqn"], ["tune", "dqn", "--trials", "1"]])
+def test_a_folder_that_no_training_made_is_never_deleted(run: Run, tmp_path: Path, command: list[str]):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    code, _, err = run(*command, *SMALL, "--budget", "800", "--out", tmp_path, "--overwrite")
+    assert code == 2
+    assert "holds files that are not of a training" in " ".join(err.split())
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
 def test_tuning_writes_what_training_takes(run: Run, tmp_path: Path):
     study = tmp_path / "study"
     command = ["tune", "dqn", *SMALL, "--trials", "3", "--budget", "800", "--out", study]

@@ -161,6 +161,10 @@ def test_a_learner_is_made_by_name_and_text():
     ):
         with pytest.raises(TrainingError, match=message):
             make_learner("ppo", settings_)
+    assert make_learner("rl-ds", {"shares": "0.5,0.2,0.3"}) == make_learner("rl-ds", {"shares": [0.5, 0.2, 0.3]})
+    for shares in ("0.5,0.5", "0.5,0.2,most", [0.5]):
+        with pytest.raises(TrainingError, match=r"shares is .*; give a value like|shares is 'most'; give a value like"):
+            make_learner("rl-ds", {"shares": shares})
     with pytest.raises(TrainingError, match="no learner 'pp'; did you mean"):
         make_learner("pp")
 
