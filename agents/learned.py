@@ -72,7 +72,7 @@ class Learned:
 
 
 def _ladder(side: np.ndarray) -> Ladder:
-    return [(price, lots) for price, lots in side.tolist() if lots > 0]
+    return tuple((price, lots) for price, lots in side.tolist() if lots > 0)
 
 
 @lru_cache(maxsize=16)
