@@ -120,7 +120,7 @@ def page(curves: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]],
             for at in zip(*lines, strict=False)
         ]
         data.append(_trace(agent, whole, colour) | {"line": {"color": colour, "width": 3}})
-    axes = {"xaxis": {"title": "environment steps"}, "yaxis": {"title": "validation PnLMAP, CNY / lot"}}
+    axes = {"xaxis": _titled("environment steps"), "yaxis": _titled("validation PnLMAP, CNY / lot")}
     figure = json.dumps({"data": data, "layout": axes | {"height": 520}}).replace("</", "<\\/")
     heads = ("agent", "seeds", "PnLMAP", "low", "high", *(f"less {name}" for name in baselines))
     keys = ("agent", "seeds", "pnlmap", "low", "high", *(f"difference to {name}" for name in baselines))
@@ -139,6 +139,10 @@ def page(curves: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]],
 def _trace(agent: str, line: Sequence[Mapping[str, Any]], colour: str) -> dict[str, Any]:
     x, y = [row["steps"] for row in line], [row["validation/pnlmap"] for row in line]
     return {"type": "scatter", "mode": "lines", "name": agent, "x": x, "y": y, "line": {"color": colour, "width": 1}}
+
+
+def _titled(text: str) -> dict[str, Any]:
+    return {"title": {"text": text}}
 
 
 def _cell(value: Any) -> str:
