@@ -18,13 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from lobarena.agents.learner import LEARNERS, make_learner
+from lobarena.agents.learner import LEARNERS, TrainingError, make_learner
 from lobarena.agents.training import Plan, judge, train
 from lobarena.agents.validation import Outcome
 from lobarena.agents.weight_file import read
 from lobarena.benchmarks.baselines import baseline
+from lobarena.benchmarks.config import ConfigError
 from lobarena.benchmarks.learning_days import plan
 from lobarena.benchmarks.report_style import CSS, JS
+from lobarena.data.recording import DataError
 from lobarena.sim.random import generator
 
 BASELINES = ("random", "idle", "foic")
@@ -199,4 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ConfigError, DataError, TrainingError) as error:
+        sys.exit(f"learning: {error}")

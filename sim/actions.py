@@ -88,7 +88,9 @@ def act(kind, action, o, order_size, target):
 
 @kernel
 def _pair(o, low, high, position, limit, order_size, target):
-    """One bid and one ask, within the position limit and the daily price limits."""
+    """One bid and one ask, within the position limit and the daily price limits; neither when they would meet."""
+    if low >= high:
+        return
     buy, sell = min(order_size, limit - position), min(order_size, limit + position)
     if buy > 0 and o["lower"] <= low <= o["upper"]:
         target[BID, 0, 0], target[BID, 0, 1] = low, buy

@@ -201,6 +201,8 @@ class NaiveEnv:
             lean, width = (Fraction(float(number)) for number in action)
             centre, away = mid + 5 * lean * half, (1 + Fraction(9, 2) * (width + 1)) * half
             low, high = centre - away, centre + away
+        if math.floor(low) >= math.ceil(high):
+            return [], [], 0
         found = []
         for price, room in ((math.floor(low), rooms[0]), (math.ceil(high), rooms[1])):
             lots = min(room, s["order_size"])

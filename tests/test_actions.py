@@ -115,6 +115,12 @@ def test_at_the_limit_only_the_reducing_side_is_quoted():
 
 
 @kernels
+@pytest.mark.parametrize(("kind", "action"), [("offsets", 0), ("continuous", (0, -1))])
+def test_a_locked_book_is_not_quoted_at_one_price_on_both_sides(kind, action):
+    assert act(kind, action, ask=100) == (GOOD, {}, {}, 0)
+
+
+@kernels
 @pytest.mark.parametrize("kind", KINDS[:3])
 @pytest.mark.parametrize("fields", [{"bid_size": 0}, {"ask_size": 0}, {"phase": BREAK}], ids=str)
 def test_a_closed_or_one_sided_market_is_not_quoted(kind, fields):
