@@ -182,6 +182,9 @@ def describe_agents(config: Config) -> list[dict[str, object]]:
     for label, (name, parameters) in entries(config).items():
         row: dict[str, object] = {"name": label, "class": AGENTS.get(name, name)}
         row["parameters"] = json.loads(json.dumps(parameters))
-        digest = getattr(make(name, **parameters), "digest", None)
+        try:
+            digest = getattr(make(name, **parameters), "digest", None)
+        except Exception:  # an agent that cannot be made fails its own episodes, not the run
+            digest = None
         rows.append(row if digest is None else row | {"weights": digest})
     return rows

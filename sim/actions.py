@@ -54,7 +54,8 @@ def act(kind, action, o, order_size, target):
             return OUTSIDE, np.int64(0)
         choice = np.int64(action[0])
         if choice == CLEAR:
-            return GOOD, -position
+            other = o["bid_size"][0] if position > 0 else o["ask_size"][0]
+            return GOOD, -position if o["phase"] == CONTINUOUS and other > 0 else np.int64(0)
     bid, ask = np.int64(o["bid"][0]), np.int64(o["ask"][0])
     quoted = o["phase"] == CONTINUOUS and o["bid_size"][0] > 0 and o["ask_size"][0] > 0
     mid2, spread = bid + ask, ask - bid

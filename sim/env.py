@@ -28,7 +28,7 @@ class MarketMaking(gymnasium.Env[np.ndarray, Any]):
     ## Action Space
     - `offsets`: `Discrete(10)`. 0 to 8 quote `order_size` lots at (bid, ask) distances of (1,1) (2,2) (3,3) (4,4) (5,5)
       (1,3) (3,1) (2,5) (5,2) half spreads from the mid, rounded outwards to the tick; 9 takes all quotes back and
-      closes the position by a market order (Spooner et al. 2018).
+      closes the position by a market order, where somebody stands to trade with (Spooner et al. 2018).
     - `continuous`: `Box(-1, 1, (2,))`. The centre is the mid + 5 a0 half spreads; bid and ask lie 1 + 4.5 (a1 + 1) half
       spreads about it, rounded outwards.
     - `ladder`: `Box(0, 1, (10,))`. round(a `order_size`) lots at the best bid and 1 to 4 ticks below, then at the best

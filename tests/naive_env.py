@@ -176,7 +176,8 @@ class NaiveEnv:
             return bids, asks, rows[20]
         position, limit = int(o["position"]), s["position_limit"]
         if s["action"] == "offsets" and action == 9:
-            return [], [], -position
+            other = o["bid_size"][0] if position > 0 else o["ask_size"][0]
+            return [], [], -position if o["phase"] == CONTINUOUS and other else 0
         if o["phase"] != CONTINUOUS or not o["bid_size"][0] or not o["ask_size"][0]:
             return [], [], 0
         bid, ask = int(o["bid"][0]), int(o["ask"][0])

@@ -71,7 +71,9 @@ def test_offsets_lie_whole_half_spreads_from_the_mid_rounded_outwards(choice, lo
 @kernels
 def test_the_tenth_offset_takes_the_quotes_back_and_closes_the_position():
     assert act("offsets", CLEAR, position=-3) == (GOOD, {}, {}, 3)
-    assert act("offsets", CLEAR, position=3, phase=BREAK, bid_size=0) == (GOOD, {}, {}, -3)
+    assert act("offsets", CLEAR, position=3, ask_size=0) == (GOOD, {}, {}, -3)
+    for nobody in ({"bid_size": 0}, {"phase": BREAK}):  # to sell to
+        assert act("offsets", CLEAR, position=3, **nobody) == (GOOD, {}, {}, 0)
     assert act("offsets", CLEAR) == (GOOD, {}, {}, 0)
 
 
