@@ -49,6 +49,16 @@ class Learned:
         self.parameters = sum(array.size for array in arrays.values())
         flop = getattr(self._policy, "flop", None)  # a decision; of a network, each weight is one multiply-add
         self.flop = float(flop if flop is not None else 2 * self.parameters)
+        self._rehearse()
+
+    def _rehearse(self) -> None:
+        """One decision about nothing: what compiles on first use must not do so while a decision's clock runs."""
+        look = np.zeros(1, OBSERVATION)
+        look["position_limit"] = look["closes"] = 1
+        seen = np.zeros((1, len(self._layout)), np.float32)
+        show(look, np.zeros(1, MEMORY), np.zeros((self._depth, len(ROW)), np.float32), self._layout, seen[0])
+        self._policy.act(seen)
+        choose(self._kind, np.zeros(WIDTH), look, np.int64(1), np.zeros((2, QUOTE_LEVELS, 2), np.int32))
 
     def reset(self, context: Context) -> None:
         """A new episode."""
