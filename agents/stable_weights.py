@@ -19,7 +19,8 @@ import numpy as np
 
 from lobarena import __version__
 from lobarena.agents.learner import Arrays, hyperparameters
-from lobarena.agents.stable import Dqn, Ppo, Sac, Stable
+from lobarena.agents.stable import Dqn, Ppo, Sac
+from lobarena.agents.stable_base import Stable
 from lobarena.agents.weight_file import LARGEST, Card, WeightsError, write
 
 KINDS: tuple[type[Stable], ...] = (Ppo, Sac, Dqn)
