@@ -64,9 +64,13 @@ def test_every_beginning_of_an_answer_is_viable_and_only_the_whole_is_complete(a
 
 @pytest.mark.parametrize(
     "text",
-    ["x", '{"move": +', '{"move": 00', '{"move": -0', '{"move": 41', '{"move": -41', '{"move": 1 ', '{"move": ,']
-    + ['{"move": 1, "spread": 0', '{"move": 1, "spread": -', '{"move": 1, "spread": 101', '{"move": ١']
-    + ['{"move": 1, "spread": 1, "volume": 100000', '{"move": 1, "spread": 1, "volume": 1}}'],
+    [
+        "x",
+        *(f'{{"move": {number}' for number in ("+", "00", "-0", "41", "-41", "1 ", ",", "١")),
+        *(f'{{"move": 1, "spread": {number}' for number in ("0", "-", "101")),
+        '{"move": 1, "spread": 1, "volume": 100000',
+        '{"move": 1, "spread": 1, "volume": 1}}',
+    ],
 )
 def test_what_can_become_no_answer_is_not_viable(text: str):
     assert not grammar.viable(text)

@@ -5,7 +5,7 @@ An answer is the JSON object {"move": M, "spread": S, "volume": V}. Whatever els
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from lobarena.agents.llm.forecast import Forecast
@@ -61,7 +61,8 @@ class Reply:
     confidence: float = UNSURE
     prompt_tokens: int = 0
     answer_tokens: int = 0
-    repaired: bool = field(default=False)  # the first try could not be read
+    cached_tokens: int = 0  # of the prompt, read before and not again
+    repaired: bool = False  # the first try could not be read
 
 
 class Source(Protocol):

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ class Looks:
             ends.append(self._past[0][1])
         ends.reverse()
         lines = []
-        for before, after in zip(ends, ends[1:], strict=False):
+        for before, after in pairwise(ends):
             line = after | {"move": after["mid2"] - before["mid2"], "volume": after["total"] - before["total"]}
             lines.append([line[name] for name in columns])
         return lines
