@@ -32,7 +32,7 @@ def one_thread():
 
 
 def test_a_random_model_always_answers_within_bounds(model):
-    replies = [model.ask(prompt(number, number + 1)) for number in range(40)]
+    replies = [model.ask(prompt(number, number + 1), 9.0) for number in range(40)]
     assert len({reply.answer for reply in replies}) > 10
     assert all(0 < reply.confidence <= 1 for reply in replies)
     assert all(reply.answer_tokens >= len(write(reply.answer)) // 3 for reply in replies)
@@ -40,9 +40,9 @@ def test_a_random_model_always_answers_within_bounds(model):
 
 
 def test_an_answer_depends_on_its_prompt_alone(model, tmp_path: Path):
-    first = model.ask(prompt(1, 2))
-    model.ask((("system", "Another."), ("user", "7")))
-    again, warm = model.ask(prompt(1, 2)), model.ask(prompt(1, 2))
+    first = model.ask(prompt(1, 2), 9.0)
+    model.ask((("system", "Another."), ("user", "7")), 9.0)
+    again, warm = model.ask(prompt(1, 2), 9.0), model.ask(prompt(1, 2), 9.0)
     assert (again.answer, again.confidence) == (warm.answer, warm.confidence) == (first.answer, first.confidence)
     assert (again.cached_tokens, warm.cached_tokens) == (0, len("Forecast.\n\n"))
 
@@ -61,7 +61,7 @@ def test_caches_and_shortcuts_change_no_answer(model):
                 scores = model.network(torch.tensor([ids])).logits[0, -1]
             best = max(vocabulary.allowed(text), key=lambda index: float(scores[index]))
             ids, text = [*ids, best], text + vocabulary.text(best)
-        assert text == write(model.ask(prompt(number)).answer)
+        assert text == write(model.ask(prompt(number), 9.0).answer)
 
 
 def test_the_processor_leaves_only_what_the_grammar_allows(model):
@@ -77,18 +77,18 @@ def test_a_model_gone_to_nan_brings_no_answer(tmp_path: Path):
         for weights in broken.network.parameters():
             weights.fill_(math.nan)
     with pytest.raises(Unanswered, match="unreadable: the model's scores are no numbers"):
-        broken.ask(prompt(1))
+        broken.ask(prompt(1), 9.0)
 
 
 def test_a_chat_template_is_followed(tmp_path: Path):
     model = LocalModel(tiny_model(tmp_path, template=TEMPLATE))
-    assert model.ask(prompt(1)).prompt_tokens == len("<system>Forecast.\n<user>1\n<assistant>")
+    assert model.ask(prompt(1), 9.0).prompt_tokens == len("<system>Forecast.\n<user>1\n<assistant>")
 
 
 def test_a_prompt_longer_than_the_context_brings_no_answer(tmp_path: Path):
     model = LocalModel(tiny_model(tmp_path, context=64))
     with pytest.raises(Unanswered, match="too long: 112 tokens for a context of 64"):
-        model.ask((("user", "1" * 110),))
+        model.ask((("user", "1" * 110),), 9.0)
 
 
 def test_time_that_is_up_brings_no_answer(model):

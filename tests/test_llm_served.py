@@ -41,8 +41,8 @@ def asking(server, monkeypatch, tmp_path):
     clients = []
 
     def ask(how, timeout_s=5.0, attempts=3, concurrency=4):
-        clients.append(Served(f"{server}/{how}/v1", "any", timeout_s, attempts, concurrency))
-        return clients[-1].ask(ASKED)
+        clients.append(Served(f"{server}/{how}/v1", "any", attempts, concurrency))
+        return clients[-1].ask(ASKED, timeout_s)
 
     yield ask
     for client in clients:
@@ -122,9 +122,9 @@ def test_one_time_out_ends_whatever_takes_too_long(asking, how):
 
 def test_a_port_where_nobody_listens_is_unreachable(monkeypatch, tmp_path):
     monkeypatch.setenv("LOBARENA_CACHE", str(tmp_path))
-    client = Served("http://127.0.0.1:9", "any", 5.0, 2, 4)
+    client = Served("http://127.0.0.1:9", "any", 2, 4)
     with pytest.raises(Unanswered, match="unreachable: ConnectError"):
-        client.ask(ASKED)
+        client.ask(ASKED, 5.0)
     client.close()
 
 
@@ -166,20 +166,20 @@ def test_whoever_stops_waiting_takes_the_request_with_them(asking):
 )
 def test_an_endpoint_is_a_place_and_nothing_more(endpoint, message):
     with pytest.raises(LlmError, match=message) as told:
-        Served(endpoint, "any", 1.0, 1, 1)
+        Served(endpoint, "any", 1, 1)
     assert "secret" not in str(told.value)
 
 
 def test_a_key_with_a_line_break_is_refused_and_not_shown(monkeypatch):
     monkeypatch.setenv(KEY, f"{SECRET}\n")
     with pytest.raises(LlmError, match="set it again") as told:
-        Served("http://host/v1", "any", 1.0, 1, 1)
+        Served("http://host/v1", "any", 1, 1)
     assert SECRET not in str(told.value)
 
 
 def test_the_identity_names_endpoint_and_model_and_no_key(monkeypatch):
     monkeypatch.setenv(KEY, SECRET)
-    client = Served("http://host/v1/", "llama", 1.0, 1, 1)
+    client = Served("http://host/v1/", "llama", 1, 1)
     assert client.identity == "http://host/v1/chat/completions llama"
     assert SECRET not in repr(client)
     client.close()

@@ -70,8 +70,8 @@ class Source(Protocol):
 
     identity: str  # what answers, such that equal identities and prompts give equal answers; no secrets
 
-    def ask(self, messages: Messages) -> Reply:
-        """The answer to a prompt; Unanswered when there is none."""
+    def ask(self, messages: Messages, timeout_s: float) -> Reply:
+        """The answer to a prompt; Unanswered when there is none in time."""
 
 
 def read(text: str) -> Answer:

@@ -28,7 +28,7 @@ class Forecast:
             raise ValueError(f"{self}: spread and volume are not negative, confidence lies in [0, 1]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """The numbers of the rule, to be tuned on validation days only and with the same budget for every forecaster."""
 

@@ -82,7 +82,7 @@ class LocalModel:
         self.identity = f"{path.name} sha256:{digest(path)} {dtype}"
 
     @torch.inference_mode()
-    def ask(self, messages: Messages, timeout_s: float = math.inf) -> Reply:
+    def ask(self, messages: Messages, timeout_s: float) -> Reply:
         """The answer; Unanswered when the prompt does not fit, or the time is up between two passes."""
         started = time.monotonic()
         fixed, chunk = self._prompt(messages)
@@ -141,9 +141,9 @@ class LocalModel:
 
 
 @lru_cache(maxsize=2)
-def shared(path: Path, dtype: str) -> LocalModel:
+def shared(path: Path) -> LocalModel:
     """The model of a path, loaded once a process: answering changes nothing in it."""
-    return LocalModel(path, dtype)
+    return LocalModel(path)
 
 
 def weight_files(path: Path) -> list[Path]:

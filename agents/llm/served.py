@@ -1,7 +1,7 @@
 """A model behind an OpenAI-compatible endpoint: vLLM, the server of llama.cpp, Ollama and the like.
 
-One decision has one time-out, whatever it goes through: waiting for a free slot, retries with jitter, one repair. A JSON
-schema is asked for until the server says that it has none. The key is read from LOBARENA_LLM_KEY and goes into the
+One decision has one time-out, whatever it goes through: waiting for a free slot, retries with jitter, one repair. A
+JSON schema is asked for until the server says that it has none. The key is read from LOBARENA_LLM_KEY and goes into the
 request alone: no text that is kept holds it. Redirects are not followed, proxies and .netrc not read.
 """
 
@@ -41,20 +41,20 @@ class _Again(Unanswered):
 class Served:
     """A model of an endpoint, such as http://localhost:8000/v1."""
 
-    def __init__(self, endpoint: str, model: str, timeout_s: float, attempts: int, concurrency: int) -> None:
+    def __init__(self, endpoint: str, model: str, attempts: int, concurrency: int) -> None:
         self._url = _url(endpoint)
-        self._model, self._timeout_s, self._attempts, self._concurrency = model, timeout_s, attempts, concurrency
+        self._model, self._attempts, self._concurrency = model, attempts, concurrency
         self._key = os.environ.get(KEY, "")
         if not (self._key.isascii() and self._key.isprintable()) or " " in self._key:
             raise LlmError(f"{KEY} holds white space or other signs that no key has; set it again")
         self._schema = True  # until the server says no
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
-        self._client = httpx.AsyncClient(headers=headers, timeout=timeout_s, trust_env=False)
+        self._client = httpx.AsyncClient(headers=headers, timeout=None, trust_env=False)
         self.identity = f"{self._url} {model}"
 
-    def ask(self, messages: Messages) -> Reply:
+    def ask(self, messages: Messages, timeout_s: float) -> Reply:
         """The answer; Unanswered when there is none in time."""
-        asked = asyncio.run_coroutine_threadsafe(self._ask(messages), _loop())
+        asked = asyncio.run_coroutine_threadsafe(self._ask(messages, timeout_s), _loop())
         try:
             return asked.result()
         except CancelledError:
@@ -67,10 +67,10 @@ class Served:
         """Close the connections."""
         asyncio.run_coroutine_threadsafe(self._client.aclose(), _loop()).result()
 
-    async def _ask(self, messages: Messages) -> Reply:
+    async def _ask(self, messages: Messages, timeout_s: float) -> Reply:
         used = _Used()
         try:
-            async with asyncio.timeout(self._timeout_s), _slot(self._url, self._concurrency):
+            async with asyncio.timeout(timeout_s), _slot(self._url, self._concurrency):
                 text = await self._text(messages, used)
                 try:
                     return Reply(read(text), **used.tokens())
@@ -82,7 +82,7 @@ class Served:
                 except ValueError as error:
                     raise Unanswered("unreadable", str(error)) from None
         except TimeoutError:
-            raise Unanswered("time-out", f"{self._timeout_s:g} s", *used.tokens().values()) from None
+            raise Unanswered("time-out", f"{timeout_s:g} s", *used.tokens().values()) from None
         except Unanswered as why:
             raise Unanswered(why.kind, self._safe(why.text), *used.tokens().values()) from None
 
@@ -111,8 +111,6 @@ class Served:
             async with self._client.stream("POST", self._url, json=body) as response:
                 status, told = response.status_code, await _content(response)
                 after = response.headers.get("retry-after", "")
-        except httpx.TimeoutException:
-            raise TimeoutError from None
         except httpx.HTTPError as error:
             raise _Again("unreachable", f"{type(error).__name__}: {error}") from None
         if status == 200:
@@ -226,9 +224,9 @@ async def _slot(url: str, count: int) -> AsyncIterator[None]:
 
 
 @lru_cache(maxsize=8)
-def shared(endpoint: str, model: str, timeout_s: float, attempts: int, concurrency: int) -> Served:
+def shared(endpoint: str, model: str, attempts: int, concurrency: int) -> Served:
     """A client of these settings, one a process, so that connections are kept."""
-    return Served(endpoint, model, timeout_s, attempts, concurrency)
+    return Served(endpoint, model, attempts, concurrency)
 
 
 @once
