@@ -1,4 +1,4 @@
-"""The language model as an agent: it asks every few looks, quotes by the rule, and pulls its quotes when none answers."""
+"""The language model as an agent: it asks every few looks, quotes by the rule, pulls its quotes without an answer."""
 
 import json
 import sys

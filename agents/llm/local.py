@@ -48,7 +48,7 @@ class Vocabulary:
         return self._texts[index]
 
 
-class Grammatical(LogitsProcessor):  # type: ignore[misc]  # transformers tells its types only in part
+class Grammatical(LogitsProcessor):
     """Scores with everything ruled out that the text so far does not allow next."""
 
     def __init__(self, vocabulary: Vocabulary, text: Callable[[], str]) -> None:
@@ -72,9 +72,10 @@ class LocalModel:
             self._tokenizer = AutoTokenizer.from_pretrained(where, **options)
             # a GGUF file is no safetensors folder, and transformers refuses to be told both
             sure = {} if "gguf_file" in options else {"use_safetensors": True}
-            self.network = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, **options, **sure).eval()
+            self.network: Any = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, **options, **sure)
         except Exception as error:  # readers of foreign files raise whatever they stumble over
             raise LlmError(f"{path}: no causal language model that transformers can read ({error})") from error
+        self.network.eval()
         self._vocabulary = Vocabulary(self._tokenizer.get_vocab())
         self.context = int(getattr(self.network.config, "max_position_embeddings", 0) or 2**31)  # tokens
         self.parameters = sum(one.numel() for one in self.network.parameters())
@@ -130,7 +131,7 @@ class LocalModel:
         """
         if self._tokenizer.chat_template:
             told = [{"role": role, "content": text} for role, text in messages]
-            whole = self._tokenizer.apply_chat_template(told, tokenize=False, add_generation_prompt=True)
+            whole = str(self._tokenizer.apply_chat_template(told, tokenize=False, add_generation_prompt=True))
         else:
             whole = (self._tokenizer.bos_token or "") + "".join(f"{text}\n\n" for _, text in messages)
         cut = whole.rindex(messages[-1][1])

@@ -21,7 +21,17 @@ from typing import Any
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from lobarena.agents.llm.answer import ANSWER_TOKENS, LONGEST, LlmError, Messages, Reply, Unanswered, read, schema
+from lobarena.agents.llm.answer import (
+    ANSWER_TOKENS,
+    LONGEST,
+    UNSURE,
+    LlmError,
+    Messages,
+    Reply,
+    Unanswered,
+    read,
+    schema,
+)
 from lobarena.agents.llm.fetch import cache
 
 KEY = "LOBARENA_LLM_KEY"
@@ -73,18 +83,18 @@ class Served:
             async with asyncio.timeout(timeout_s), _slot(self._url, self._concurrency):
                 text = await self._text(messages, used)
                 try:
-                    return Reply(read(text), **used.tokens())
+                    return Reply(read(text), UNSURE, *used.tokens())
                 except ValueError as error:
                     again = ("user", f"That is not it: {error}. Answer with the JSON object alone.")
                     text = await self._text((*messages, ("assistant", text[:LONGEST]), again), used)
                 try:
-                    return Reply(read(text), **used.tokens(), repaired=True)
+                    return Reply(read(text), UNSURE, *used.tokens(), repaired=True)
                 except ValueError as error:
                     raise Unanswered("unreadable", str(error)) from None
         except TimeoutError:
-            raise Unanswered("time-out", f"{timeout_s:g} s", *used.tokens().values()) from None
+            raise Unanswered("time-out", f"{timeout_s:g} s", *used.tokens()) from None
         except Unanswered as why:
-            raise Unanswered(why.kind, self._safe(why.text), *used.tokens().values()) from None
+            raise Unanswered(why.kind, self._safe(why.text), *used.tokens()) from None
 
     async def _text(self, messages: Messages, used: "_Used") -> str:
         """What the model says; tried again where that may help."""
@@ -146,15 +156,14 @@ class _Used:
         self._calls.pop()
 
     def told(self, usage: Any) -> None:
-        numbers = [
-            usage.get(name) if isinstance(usage, dict) else None for name in ("prompt_tokens", "completion_tokens")
-        ]
-        if all(type(number) is int and 0 <= number < 2**31 for number in numbers):
-            self._calls[-1] = (numbers[0], numbers[1])
+        if not isinstance(usage, dict):
+            return
+        prompt, answer = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        if isinstance(prompt, int) and isinstance(answer, int) and 0 <= prompt < 2**31 and 0 <= answer < 2**31:
+            self._calls[-1] = (prompt, answer)
 
-    def tokens(self) -> dict[str, int]:
-        prompts, answers = (sum(call[side] for call in self._calls) for side in (0, 1))
-        return {"prompt_tokens": prompts, "answer_tokens": answers}
+    def tokens(self) -> tuple[int, int]:
+        return sum(prompt for prompt, _ in self._calls), sum(answer for _, answer in self._calls)
 
 
 async def _content(response: httpx.Response) -> bytes:
