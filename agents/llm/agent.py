@@ -31,8 +31,8 @@ class Llm:
     timeout_s: float = 0.9  # of a call, retries included; below the tournament's deadline of 1 s
     attempts: int = 3  # at an endpoint that is busy, broken or away
     concurrency: int = 4  # calls to an endpoint at once, over all processes
-    max_tokens: int = 1_000_000  # of the whole transcript; 0 is no bound
-    max_cost: float = 0.0  # currency, of the whole transcript; 0 is no bound
+    max_tokens: int = 1_000_000  # that an endpoint's whole transcript may take; 0 is no bound
+    max_cost: float = 0.0  # currency, the same
     price_in: float = 0.0  # currency a million tokens of prompts
     price_out: float = 0.0  # currency a million tokens of answers
     gamma: float = Rule.gamma
@@ -48,7 +48,8 @@ class Llm:
             raise LlmError("an endpoint needs model=NAME as it is called there, and transcript=FILE for what was paid")
         self._prompt = load(self.prompt)
         self._rule = Rule(self.gamma, Rule.tau_s, self.kappa_s, self.kappa_c, self.kappa_v)
-        self._budget = Budget(self.max_tokens, self.max_cost, self.price_in, self.price_out)
+        budget = Budget(self.max_tokens, self.max_cost, self.price_in, self.price_out)
+        self._budget = budget if self.endpoint else Budget()  # a model on this machine costs nobody anything
         if not self.endpoint and not self.transcript:
             self._path()
         self.failures: Counter[str] = Counter()  # by kind, over all episodes

@@ -4,7 +4,6 @@ The first line says who answered and holds the fixed part of the prompt. Each ot
 answer or why there is none, tokens, seconds, and a digest of all that.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -50,6 +49,8 @@ class CallLog:
 
     def append(self, row: dict[str, Any]) -> None:
         """Add a call; a half line at the end is written over."""
+        import fcntl  # POSIX alone has it; reading works anywhere
+
         line = json.dumps(row | {"digest": _digest(row)}, ensure_ascii=True, allow_nan=False).encode() + b"\n"
         with self.path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

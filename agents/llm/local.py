@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, LogitsProcessor
 
 from lobarena.agents.llm import grammar
@@ -75,7 +76,7 @@ class LocalModel:
             self.network: Any = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, **options, **sure)
         except Exception as error:  # readers of foreign files raise whatever they stumble over
             raise LlmError(f"{path}: no causal language model that transformers can read ({error})") from error
-        self.network.eval()
+        self.network.train(mode=False)
         self._vocabulary = Vocabulary(self._tokenizer.get_vocab())
         self.context = int(getattr(self.network.config, "max_position_embeddings", 0) or 2**31)  # tokens
         self.parameters = sum(one.numel() for one in self.network.parameters())
@@ -130,12 +131,19 @@ class LocalModel:
         Always cut there, so that an answer depends on its prompt alone and not on what was asked before.
         """
         if self._tokenizer.chat_template:
-            told = [{"role": role, "content": text} for role, text in messages]
-            whole = str(self._tokenizer.apply_chat_template(told, tokenize=False, add_generation_prompt=True))
+            try:
+                whole = self._templated(messages)
+            except TemplateError:  # some chats know no system: then it stands before the first question
+                (_, system), (role, text), *others = messages
+                whole = self._templated(((role, f"{system}\n\n{text}"), *others))
         else:
             whole = (self._tokenizer.bos_token or "") + "".join(f"{text}\n\n" for _, text in messages)
         cut = whole.rindex(messages[-1][1])
         return self._tokens(whole[:cut]), self._tokens(whole[cut:])
+
+    def _templated(self, messages: Messages) -> str:
+        told = [{"role": role, "content": text} for role, text in messages]
+        return str(self._tokenizer.apply_chat_template(told, tokenize=False, add_generation_prompt=True))
 
     def _tokens(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])

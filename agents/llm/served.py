@@ -6,7 +6,6 @@ request alone: no text that is kept holds it. Redirects are not followed, proxie
 """
 
 import asyncio
-import fcntl
 import hashlib
 import json
 import os
@@ -213,6 +212,8 @@ def _url(endpoint: str) -> str:
 @asynccontextmanager
 async def _slot(url: str, count: int) -> AsyncIterator[None]:
     """One of `count` places of an endpoint, over all processes of the user."""
+    import fcntl  # POSIX alone has it
+
     folder = cache() / "slots"
     folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(url.encode()).hexdigest()[:16]
