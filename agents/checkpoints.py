@@ -10,6 +10,7 @@ from lobarena.agents.weight_file import FORMAT, WeightsError, read_arrays, write
 
 NAME = "checkpoint.safetensors"
 _LARGEST = 1 << 30  # bytes; a replay buffer is in it
+_HEADER = 64 << 20  # bytes; the history, a row a slice, is in it
 
 
 @dataclass
@@ -55,7 +56,7 @@ def load(folder: Path) -> Checkpoint | None:
     path = folder / NAME
     if not path.exists():
         return None
-    arrays, about = read_arrays(path, _LARGEST)
+    arrays, about = read_arrays(path, _LARGEST, _HEADER)
     parts: dict[str, dict[str, np.ndarray]] = {"weights": {}, "state": {}, "best": {}}
     try:
         if about["format"] != FORMAT:

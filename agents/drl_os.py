@@ -55,6 +55,10 @@ class DrlOs:
     follow: float = 0.002  # share of the network that moves into the averaged one, target and policy, an update
     steepest: float = 10.0  # norm that a gradient is cut to
 
+    def __post_init__(self) -> None:
+        if min(self.alpha, self.alpha_floor, self.epsilon, self.epsilon_floor) <= 0:
+            raise ValueError("alpha, epsilon and their floors are positive: they fall by the same factor each slice")
+
     def environment(self) -> dict[str, Any]:
         """Keyword arguments of the environment that it learns in."""
         return {"observation": OBSERVATION, "action": "ladder", "reward": f"dampened:eta={self.eta!r}"}

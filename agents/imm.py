@@ -105,7 +105,7 @@ class Imm:
     trend: float = 0.5  # weight of the trend loss
     soon: int = 2  # looks, horizon of the short trend
     later: int = 20  # looks, horizon of the long trend
-    demonstrations: int = 40_000  # steps that the expert plays first
+    demonstrations: int = 40_000  # steps that the expert plays first; no more than the first slice has
     cloning: int = 1_000  # updates after them that only imitate
     memory: int = 150_000  # steps kept: too few, and the policy learns the way that prices went in them
     hidden: int = 64

@@ -4,6 +4,7 @@ What it sees and what its actions mean are computed by the very kernels of the e
 (`sim.features`, `sim.actions`), from the same looks.
 """
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -40,6 +41,7 @@ class Learned:
                 f"{path}: no weights of {self.name}; make them with `lobarena train {self.name}` and give "
                 f"{self.name}:weights=FILE"
             )
+        self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
         self._policy, card = _policy(str(path), path.stat().st_mtime_ns, self.name)
         self._layout = _layout(path, card)
         self._kind, self._depth = KINDS.index(card.action), card.history
@@ -70,7 +72,7 @@ class Learned:
 
 
 def _ladder(side: np.ndarray) -> Ladder:
-    return [(price, lots) for price, lots in side.tolist() if lots > 0]
+    return tuple((price, lots) for price, lots in side.tolist() if lots > 0)
 
 
 @lru_cache(maxsize=16)
@@ -84,7 +86,7 @@ def _policy(path: str, _changed: int, name: str) -> tuple[Learner, Card]:
         learner = make_learner(name, card.hyperparameters)
         learner.begin(box, action_space(card.action), card.seed)
         learner.load_weights(weights)
-    except (ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # whatever a stranger's numbers make networks and tables raise
         raise WeightsError(f"{path}: {error}; train again, lobarena train {name}") from error
     return learner, card
 

@@ -94,7 +94,10 @@ def make_learner(name: str, settings: dict[str, Any] | None = None) -> Learner:
             hint = f"did you mean {close[0]!r}? It has {', '.join(slots)}" if close else "it has none"
             raise TrainingError(f"learner {name!r} has no hyperparameter {key!r}; {hint}")
     chosen = {key: _like(name, key, value, slots[key]) for key, value in (settings or {}).items()}
-    learner: Learner = kind(**chosen)
+    try:
+        learner: Learner = kind(**chosen)
+    except ValueError as error:
+        raise TrainingError(f"{name}: {error}") from error
     return learner
 
 
@@ -118,6 +121,9 @@ def _like(name: str, key: str, value: Any, default: Any) -> Any:
             return float(value)
         if isinstance(default, str):
             return str(value)
-        return tuple(value) if isinstance(default, tuple) else value
+        if isinstance(default, tuple):
+            parts = value.split(",") if isinstance(value, str) else list(value)
+            return tuple(_like(name, key, *pair) for pair in zip(parts, default, strict=True))
+        return value
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"{name}: {key} is {value!r}; give a value like {default!r}") from error

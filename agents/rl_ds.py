@@ -61,6 +61,8 @@ class RlDs:
             raise ValueError(
                 f"rl-ds needs 0 < faintest < 1, gamma x lam below 1, {GROUPS} tilings and rows or more: {self}"
             )
+        if min(self.alpha, self.alpha_floor, self.epsilon, self.epsilon_floor) <= 0:
+            raise ValueError("alpha, epsilon and their floors are positive: they fall by the same factor each slice")
 
     def environment(self) -> dict[str, Any]:
         """Keyword arguments of the environment that it learns in."""

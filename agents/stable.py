@@ -9,13 +9,30 @@ tournament needs neither torch nor stable-baselines3.
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import gymnasium
 import numpy as np
 
+from lobarena.agents.columns import INVENTORY
 from lobarena.agents.learner import Arrays
+from lobarena.sim.blocks import composed
 
 BLOCKS = ("levels", "imbalance", "order flow", "volatility", "own orders", "inventory", "time left")
 REWARDS = ("pnl", "dampened:eta=0.5", "inventory:zeta=0.01", "inventory:zeta=0.03", "inventory:zeta=0.1")
 _BUFFER = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+
+
+NAMES = [feature.name for feature in composed(BLOCKS, 0)]
+
+
+class Louder(gymnasium.vector.VectorObservationWrapper[np.ndarray, np.ndarray, np.ndarray]):
+    """A vector environment whose observations are multiplied by `gains`, (F,) f4."""
+
+    def __init__(self, env: Any, gains: np.ndarray) -> None:
+        super().__init__(env)
+        self.gains = gains
+
+    def observations(self, observations: np.ndarray) -> np.ndarray:
+        return np.asarray(observations * self.gains)
 
 
 @dataclass
@@ -43,6 +60,9 @@ class Stable:
     def begin(self, observation_space: Any, action_space: Any, seed: int) -> None:
         """Only noted: the first weights are made when they are asked for, so that acting needs no library."""
         self._spaces, self._seed = (observation_space, action_space), seed
+        self._gains = np.ones(observation_space.shape, np.float32)
+        if observation_space.shape == (len(NAMES),):  # one lot of a wide limit must be heard
+            self._gains[NAMES.index(INVENTORY)] = 10.0
         self._weights: Arrays = {}
         self._state: Arrays = {}
 
@@ -55,7 +75,7 @@ class Stable:
         torch.set_num_threads(1)
         model = self._model(venv.num_envs, steps, done)
         self._put(model)
-        model.set_env(StableVecEnv(venv))
+        model.set_env(StableVecEnv(Louder(venv, self._gains)))
         model.set_random_seed(seed)  # of python, numpy, torch, the action space and the environments
         earned = 0.0
 
@@ -72,7 +92,7 @@ class Stable:
 
     def act(self, observations: np.ndarray) -> np.ndarray:
         """(n, F) f4 -> (n,) i8 the best offsets, or (n, 2) f4 the mean action."""
-        return self._chosen(self._forward(np.asarray(observations, np.float32)))
+        return self._chosen(self._forward(np.asarray(observations, np.float32) * self._gains))
 
     def weights(self) -> Arrays:
         """Six arrays."""
@@ -201,6 +221,7 @@ class Ppo(Stable):
     """PPO of stable-baselines3 on the ten offset pairs, or on the continuous action; its rate falls to nothing."""
 
     learning_rate: float = 1e-3
+    gamma: float = 0.9  # a fill and what the market does just after it, not what is held for minutes
     batch_size: int = 1_024
     reward: str = "inventory:zeta=0.03"
     rollout: int = 256  # looks of each environment between updates
@@ -210,7 +231,7 @@ class Ppo(Stable):
 
     name: ClassVar[str] = "ppo"
     envs: ClassVar[int] = 64
-    budget: ClassVar[int] = 1_000_000
+    budget: ClassVar[int] = 2_000_000
     layers: ClassVar[tuple[str, ...]] = ("mlp_extractor.policy_net.0", "mlp_extractor.policy_net.2", "action_net")
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
@@ -224,7 +245,7 @@ class Ppo(Stable):
         from stable_baselines3 import PPO
 
         rollouts = max(1, round(steps / (envs * self.rollout)))
-        looks = max(2, steps // (envs * rollouts))  # the slice is whole rollouts, for the steps asked for
+        looks = max(2, -(-steps // (envs * rollouts)))  # rounded up: a step short of the slice costs one more rollout
         own = {"batch_size": min(self.batch_size, envs * looks), "learning_rate": self.learning_rate * (1 - done)}
         return PPO(
             **self._common() | own,

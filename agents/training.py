@@ -96,7 +96,10 @@ def _go_on(
     if not arenas or not stages:
         raise TrainingError("no day to learn from or none to validate on; give more data")
     settings["features"] = int(arenas[0].single_observation_space.shape[0])
-    learner.begin(arenas[0].single_observation_space, arenas[0].single_action_space, seed)
+    try:
+        learner.begin(arenas[0].single_observation_space, arenas[0].single_action_space, seed)
+    except ValueError as error:
+        raise TrainingError(f"{learner.name}: {error}") from error
     if checkpoint:
         learner.load_weights(checkpoint.weights)
         learner.load_state(checkpoint.state)
@@ -111,7 +114,10 @@ def _go_on(
             steps = min(each, _multiple(budget - before, envs))
             slice_seed = int(generator(seed, "slice", number).integers(2**31 - 1))
             begin = time.perf_counter()
-            logged = learner.learn(arenas[number % len(arenas)], steps, before / budget, slice_seed)
+            try:
+                logged = learner.learn(arenas[number % len(arenas)], steps, before / budget, slice_seed)
+            except ValueError as error:  # it noticed itself, or the market refused an action that is no number
+                raise _astray(folder, str(error), before, before + steps) from error
             rate = steps / max(time.perf_counter() - begin, 1e-9)
             weights = {name: np.array(array) for name, array in learner.weights().items()}  # not what learns on
             state = learner.state()
@@ -224,11 +230,15 @@ def _check_finite(
     ]
     bad += [key for key, value in logged.items() if not math.isfinite(value)]
     if bad:
-        kept = f"the checkpoint after {before:,} steps stays in {folder}" if before else "no slice was finished"
-        raise AstrayError(
-            f"{', '.join(bad[:3])} became NaN or infinite between step {before:,} and {after:,}; {kept}; "
-            "train with a smaller learning rate (--set) in another folder"
-        )
+        raise _astray(folder, f"{', '.join(bad[:3])} became NaN or infinite", before, after)
+
+
+def _astray(folder: Path, what: str, before: int, after: int) -> AstrayError:
+    kept = f"the checkpoint after {before:,} steps stays in {folder}" if before else "no slice was finished"
+    return AstrayError(
+        f"{what} between step {before:,} and {after:,}; {kept}; "
+        "train with a smaller learning rate (--set) in another folder"
+    )
 
 
 def _card(learner: Learner, settings: dict[str, Any], checkpoint: Checkpoint) -> Card:

@@ -7,7 +7,7 @@ that was killed goes on, the trial under way included, to the same result.
 import json
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,7 @@ def tune(
     space = make(name, {}).search_space
     if not space:
         raise TrainingError(f"{name} names nothing to tune (search_space is empty)")
-    study = _study(folder, {"agent": name, "budget": budget, "seed": seed})
+    study = _study(folder, {"agent": name, "budget": budget, "seed": seed} | _terms(plan))
     for number in range(trials):
         known = study.get_trials(deepcopy=False)
         if number < len(known) and known[number].state.is_finished():
@@ -92,6 +92,12 @@ def read_best(path: Path, name: str) -> dict[str, Any]:
     if agent != name or not isinstance(settings, dict):
         raise TrainingError(f"{path}: settings of {agent!r}, not of {name!r}; tune {name} first")
     return settings
+
+
+def _terms(plan: Plan) -> dict[str, Any]:
+    """A plan as the study keeps it: trials on other days or other terms cannot be compared."""
+    told: dict[str, Any] = json.loads(json.dumps(asdict(plan)))
+    return {key: value for key, value in told.items() if key != "command"}
 
 
 def _study(folder: Path, about: dict[str, Any]) -> "optuna.Study":

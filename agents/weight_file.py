@@ -85,8 +85,10 @@ def read(path: str | Path, learner: str = "") -> tuple[dict[str, np.ndarray], Ca
     return arrays, card
 
 
-def read_arrays(path: str | Path, largest: int = LARGEST) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and metadata of a file of ours, its content not yet judged."""
+def read_arrays(
+    path: str | Path, largest: int = LARGEST, header: int = _HEADER
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and metadata of a file of ours, its content not yet judged; the most bytes of file and header."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -103,17 +105,17 @@ def read_arrays(path: str | Path, largest: int = LARGEST) -> tuple[dict[str, np.
         content = path.read_bytes()
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); train first, lobarena train AGENT") from error
-    about = _header(path, content)
+    about = _header(path, content, header)
     try:
         return {name: array.copy() for name, array in load(content).items()}, about
     except (SafetensorError, ValueError, KeyError, TypeError, MemoryError) as error:
         raise WeightsError(f"{path}: damaged ({str(error)[:120]}); train again or copy it again") from error
 
 
-def _header(path: Path, content: bytes) -> dict[str, Any]:
+def _header(path: Path, content: bytes, most: int) -> dict[str, Any]:
     """Our metadata; the dtypes are checked here, the layout by safetensors itself."""
     length = int.from_bytes(content[:8], "little")
-    if len(content) < 10 or content[8:9] != b"{" or length > min(_HEADER, len(content) - 8):
+    if len(content) < 10 or content[8:9] != b"{" or length > min(most, len(content) - 8):
         raise WeightsError(f"{path}: no safetensors file; give the weights.safetensors of lobarena train")
     try:
         header = json.loads(content[8 : 8 + length])
@@ -150,6 +152,9 @@ def _card(path: str | Path, about: Mapping[str, Any]) -> Card:
         value = about[name]
         if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
             raise WeightsError(f"{path}: {name} is {str(value)[:60]!r}, which is no {name}; train again")
+    for name, most in _MOST.items():
+        if not 0 <= about[name] <= most:
+            raise WeightsError(f"{path}: {name} is {about[name]:,}, at most {most:,} here; train again")
     if not math.isfinite(about["pnlmap"]):
         raise WeightsError(f"{path}: its validation PnLMAP is {about['pnlmap']}; train again")
     if not all(isinstance(name, str) for name in about["observation"]):
@@ -157,6 +162,7 @@ def _card(path: str | Path, about: Mapping[str, Any]) -> Card:
     return Card(**{**about, "observation": tuple(about["observation"])})
 
 
+_MOST = {"history": 10_000, "features": 200_000}  # arrays are made for so many before any weight is looked at
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("learner", "action", "reward", "data", "command", "version"), str),
     **dict.fromkeys(("history", "features", "seed", "steps"), int),

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 Track = Literal["solo", "arena"]
 LatencyMode = Literal["zero", "constant", "distribution", "measured", "recorded"]
-DEFAULT_AGENTS = ("foic", "liic", "ltiic", "avellaneda-stoikov", "glft", "random", "idle")
+QUOTERS = ("foic", "liic", "ltiic", "avellaneda-stoikov", "glft", "random", "idle")
+DEFAULT_AGENTS = (*QUOTERS, "rl-ds", "drl-os", "ppo")
 
 
 class ConfigError(ValueError):

@@ -12,6 +12,7 @@ import html
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ def learn(
     for agent in agents:
         for seed in seeds:
             learner = make_learner(agent)
-            done = train(learner, plan, out / agent / f"seed-{seed}", budget or learner.budget, seed)
+            steps = budget or learner.budget
+            command = f"lobarena train {agent} --seed {seed} --budget {steps}{plan.command}"  # does the same
+            done = train(learner, replace(plan, command=command), out / agent / f"seed-{seed}", steps, seed)
             weights, _ = read(done.weights, agent)
             outcomes.setdefault(agent, []).append(judge(make_learner(agent), plan, weights))
             curves += [{"agent": agent, "seed": seed} | row for row in done.history]
@@ -117,7 +120,7 @@ def page(curves: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]],
             for at in zip(*lines, strict=False)
         ]
         data.append(_trace(agent, whole, colour) | {"line": {"color": colour, "width": 3}})
-    axes = {"xaxis": {"title": "environment steps"}, "yaxis": {"title": "validation PnLMAP, CNY / lot"}}
+    axes = {"xaxis": _titled("environment steps"), "yaxis": _titled("validation PnLMAP, CNY / lot")}
     figure = json.dumps({"data": data, "layout": axes | {"height": 520}}).replace("</", "<\\/")
     heads = ("agent", "seeds", "PnLMAP", "low", "high", *(f"less {name}" for name in baselines))
     keys = ("agent", "seeds", "pnlmap", "low", "high", *(f"difference to {name}" for name in baselines))
@@ -136,6 +139,10 @@ def page(curves: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]],
 def _trace(agent: str, line: Sequence[Mapping[str, Any]], colour: str) -> dict[str, Any]:
     x, y = [row["steps"] for row in line], [row["validation/pnlmap"] for row in line]
     return {"type": "scatter", "mode": "lines", "name": agent, "x": x, "y": y, "line": {"color": colour, "width": 1}}
+
+
+def _titled(text: str) -> dict[str, Any]:
+    return {"title": {"text": text}}
 
 
 def _cell(value: Any) -> str:
@@ -173,13 +180,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     agents = list(LEARNERS) if chosen.agents == "all" else [name.strip() for name in chosen.agents.split(",")]
     for name in agents:
         make_learner(name)  # a wrong name is told before the first is trained
+    options = ("data", "contracts", "episodes", "episode_minutes", "slice_steps")
+    given = {name: getattr(chosen, name) for name in options if getattr(chosen, name) != parser.get_default(name)}
     where = plan(
         chosen.data,
         [name for name in chosen.contracts.split(",") if name],
         episode_minutes=chosen.episode_minutes,
         episodes=chosen.episodes,
         slice_steps=chosen.slice_steps,
-        command="python -m lobarena.benchmarks.learning",
+        command="".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items()),
     )
     outcomes, curves = learn(
         agents, range(chosen.seeds), where, chosen.out, chosen.budget, lambda text: print(text, file=sys.stderr)

@@ -177,8 +177,11 @@ def _day(day: date) -> str:
 
 
 def describe_agents(config: Config) -> list[dict[str, object]]:
-    """Rows for the manifest."""
-    return [
-        {"name": label, "class": AGENTS.get(name, name), "parameters": json.loads(json.dumps(parameters))}
-        for label, (name, parameters) in entries(config).items()
-    ]
+    """Rows for the manifest; a learner's holds the digest of its weights, so that others are another run."""
+    rows: list[dict[str, object]] = []
+    for label, (name, parameters) in entries(config).items():
+        row: dict[str, object] = {"name": label, "class": AGENTS.get(name, name)}
+        row["parameters"] = json.loads(json.dumps(parameters))
+        digest = getattr(make(name, **parameters), "digest", None)
+        rows.append(row if digest is None else row | {"weights": digest})
+    return rows

@@ -195,5 +195,11 @@ def _folder(what: str, agent: str, identity: list[Any], out: Path | None, overwr
     digest = hashlib.sha256(jsonlib.dumps(identity, default=str, sort_keys=True).encode()).hexdigest()[:8]
     folder = out or Path("results") / f"{what}-{agent}-{digest}"
     if overwrite and folder.exists():
+        from lobarena.agents.checkpoints import NAME
+        from lobarena.agents.learner import TrainingError
+        from lobarena.agents.tuning import JOURNAL
+
+        if any(folder.iterdir()) and not any((folder / mark).exists() for mark in (NAME, JOURNAL)):
+            raise TrainingError(f"{folder} holds files that are not of a training; choose an empty folder as --out")
         shutil.rmtree(folder)
     return folder

@@ -54,6 +54,10 @@ class Batch:
         self._python = False  # whether some seat is decided in Python
         self._make()
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """The kernels know the arrays by address: a copy would play in the memory of its original."""
+        raise TypeError("an environment cannot be copied or pickled; make it anew and reset it with the same seed")
+
     def _make(self) -> None:
         n, k, settings = self.n, self.k, self.settings
         self.layout = layout(settings.observation, settings.history, settings.normalise)

@@ -1,5 +1,7 @@
 """Settings that mean nothing are refused with the fix; days of every kind can be played."""
 
+import copy
+import pickle
 from dataclasses import replace
 
 import gymnasium
@@ -114,3 +116,9 @@ def test_two_equal_batches_stay_equal_whatever_was_played_in_them_before():
         assert used.observations.tobytes() == new.observations.tobytes()
         assert used.rewards.tobytes() == new.rewards.tobytes()
         assert used.accounts.tobytes() == new.accounts.tobytes()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_copy_that_would_play_in_its_originals_memory_is_refused(copied):
+    with pytest.raises(TypeError, match="make it anew and reset it with the same seed"):
+        copied(Batch(Settings(contract="RBSYN"), 1))

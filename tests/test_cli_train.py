@@ -65,6 +65,10 @@ def test_the_command_in_the_card_makes_the_same_weights(run: Run, trained: Path,
         (["train", "ppo", "--config", "none.json"], "no best.json of lobarena tune"),
         (["train", "ppo", "--contracts", "RB", "--episode-minutes", "0"], "episode_minutes is positive"),
         (["train", "ppo", "--contracts", "RB", "--set", "reward=pln"], "reward"),
+        (["train", "rl-ds", "--set", "gamma=2"], "gamma x lam below 1"),
+        (["train", "rl-ds", "--set", "epsilon=0"], "alpha, epsilon and their floors are positive"),
+        (["train", "drl-os", "--set", "epsilon_floor=0"], "alpha, epsilon and their floors are positive"),
+        (["train", "imm", "--contracts", "RB", "--set", "history=6"], "give a power of two"),
         (["tune", "pp"], "no learner 'pp'"),
         (["tune", "ppo", "--budget", "0", "--contracts", "RB"], "--budget"),
         (["tournament", "--agents", "ppo:weights=none.safetensors"], "lobarena train ppo"),
@@ -88,6 +92,15 @@ def test_another_training_in_the_folder_is_refused_unless_it_may_be_deleted(run:
     assert "holds a training with other budget" in err
     assert "--overwrite" in err
     assert run(*command, "1600", "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize("command", [["train", "dqn"], ["tune", "dqn", "--trials", "1"]])
+def test_a_folder_that_no_training_made_is_never_deleted(run: Run, tmp_path: Path, command: list[str]):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    code, _, err = run(*command, *SMALL, "--budget", "800", "--out", tmp_path, "--overwrite")
+    assert code == 2
+    assert "holds files that are not of a training" in " ".join(err.split())
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
 def test_tuning_writes_what_training_takes(run: Run, tmp_path: Path):

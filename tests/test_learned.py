@@ -140,6 +140,8 @@ def test_the_packaged_weights_are_taken_when_there_are_some(monkeypatch, tmp_pat
         ({"hyperparameters": {"width": 32}}, r"has float32\(32,"),
         ({"hyperparameters": {"wdith": 32}}, "did you mean 'width'"),
         ({"hyperparameters": {"width": "many"}}, "width is 'many'"),
+        ({"history": 10**9}, "history is 1,000,000,000, at most 10,000"),
+        ({"features": 10**12}, "features is 1,000,000,000,000, at most"),
     ],
 )
 def test_weights_that_do_not_fit_are_told_before_the_start(tmp_path, card, message):
@@ -147,6 +149,15 @@ def test_weights_that_do_not_fit_are_told_before_the_start(tmp_path, card, messa
     with pytest.raises(WeightsError, match=message) as told:
         make("dqn", weights=str(path))
     assert str(path) in str(told.value)
+
+
+def test_arrays_that_break_the_learner_are_told_as_a_damaged_file(tmp_path):
+    blocks = make_learner("rl-ds").environment()["observation"]
+    card = Card("rl-ds", blocks, 0, len(layout(blocks, 0, True)), True, "offsets", "pnl")
+    arrays = {"table": np.zeros((24_576, 10), np.float32), "tilings": np.zeros(0, np.int64)}
+    path = write(tmp_path / "rl-ds.safetensors", arrays, card)
+    with pytest.raises(WeightsError, match="train again, lobarena train rl-ds"):
+        make("rl-ds", weights=str(path))
 
 
 def test_a_learner_is_made_by_name_and_text():
@@ -161,6 +172,10 @@ def test_a_learner_is_made_by_name_and_text():
     ):
         with pytest.raises(TrainingError, match=message):
             make_learner("ppo", settings_)
+    assert make_learner("rl-ds", {"shares": "0.5,0.2,0.3"}) == make_learner("rl-ds", {"shares": [0.5, 0.2, 0.3]})
+    for shares in ("0.5,0.5", "0.5,0.2,most", [0.5]):
+        with pytest.raises(TrainingError, match=r"shares is .*; give a value like|shares is 'most'; give a value like"):
+            make_learner("rl-ds", {"shares": shares})
     with pytest.raises(TrainingError, match="no learner 'pp'; did you mean"):
         make_learner("pp")
 

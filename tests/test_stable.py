@@ -102,6 +102,12 @@ def test_a_slice_takes_the_steps_that_it_was_asked_for(make):
         assert int(learner.state()["counters"][0]) - before == steps
 
 
+def test_a_slice_that_is_no_whole_number_of_rollouts_takes_no_rollout_more():
+    learner, venv = begun(QUICK["ppo"]())
+    learner.learn(venv, 808, 0.0, 1)  # 101 looks of 8 environments: three rollouts of about 32
+    assert 808 <= int(learner.state()["counters"][0]) <= 808 + 8 * 3
+
+
 def test_weights_that_do_not_fit_are_named(make):
     learner, _ = begun(make())
     weights = learner.weights()

@@ -15,6 +15,7 @@ import toy_training
 from toy_training import Linear
 
 from lobarena.agents import checkpoints
+from lobarena.agents.learner import AstrayError
 from lobarena.agents.split import Part, Split, by_days, by_time, clipped
 from lobarena.agents.training import Plan, TrainingError, episodes_of, train
 from lobarena.agents.validation import Outcome, pnlmap, validate
@@ -162,6 +163,22 @@ def test_weights_that_are_no_numbers_stop_the_training_and_the_last_good_checkpo
     assert np.isfinite(kept.weights["theta"]).all()
 
 
+def test_a_learner_that_cannot_go_on_in_the_middle_of_a_slice_went_astray_too(tmp_path, monkeypatch):
+    learn = Linear.learn
+
+    def refused(self, venv, steps, done, seed):
+        if self.slices == 2:
+            raise ValueError("the action [nan] of environment 3 is not a finite number")
+        return learn(self, venv, steps, done, seed)
+
+    monkeypatch.setattr(Linear, "learn", refused)
+    with pytest.raises(AstrayError, match=r"\[nan\] of environment 3 .* between step 800 and 1,200; the checkpoint"):
+        run(tmp_path)
+    kept = checkpoints.load(tmp_path)
+    assert kept is not None
+    assert kept.steps == 800
+
+
 @pytest.mark.parametrize(
     ("budget", "plan", "message"),
     [
@@ -214,6 +231,14 @@ def test_slices_take_turns_over_the_parts_of_the_split(tmp_path, monkeypatch):
     two = Split((Part(("A",), (0, 3)), Part(("B",), (4, 9))), SPLIT.validation)
     run(tmp_path, 1_000, plan=replace(PLAN, split=two))
     assert met == [("A", 400, 0.0), ("B", 400, 0.4), ("A", 200, 0.8)]
+
+
+def test_a_checkpoint_of_thousands_of_slices_is_read_again(tmp_path):
+    row = {f"train/scalar number {k}": 0.123456789012345 for k in range(20)}
+    history = [row | {"steps": float(k), "validation/pnlmap": 0.0} for k in range(4_000)]
+    arrays = {"theta": np.zeros(3, np.float32)}
+    checkpoints.save(tmp_path, checkpoints.Checkpoint({}, arrays, {}, arrays, history))
+    assert checkpoints.load(tmp_path).history == history
 
 
 def test_the_checkpoint_is_numbers_and_text_alone(tmp_path):

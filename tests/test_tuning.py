@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,8 @@ def linear(name, settings):
     return Linear(**settings)
 
 
-def run(folder, trials=7, budget=160, seed=4, make=linear, **kwargs):
-    return tune("linear", PLAN, folder, trials, budget, seed, make=make, **kwargs)
+def run(folder, trials=7, budget=160, seed=4, make=linear, plan=PLAN, **kwargs):
+    return tune("linear", plan, folder, trials, budget, seed, make=make, **kwargs)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,7 @@ def test_a_study_that_was_killed_goes_on_to_the_same_trials(tmp_path, unbroken):
     script = f"""
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import test_tuning
@@ -102,6 +104,9 @@ def test_what_cannot_be_tuned_is_told(tmp_path, unbroken, monkeypatch):
         run(tmp_path, 0)
     with pytest.raises(TrainingError, match="holds a study with budget 160, not 320"):
         run(unbroken[0], budget=320)
+    with pytest.raises(TrainingError, match="holds a study with data , not other days"):
+        run(unbroken[0], plan=replace(PLAN, data="other days"))
+    assert run(unbroken[0], plan=replace(PLAN, command="the same, told otherwise")) == unbroken[1]
     with pytest.raises(TrainingError, match="--budget"):
         run(tmp_path / "none", budget=0)
     monkeypatch.setattr(Linear, "search_space", {})
