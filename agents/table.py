@@ -27,6 +27,7 @@ AGENTS: dict[str, str] = {
     "ppo": "lobarena.agents.learned:Ppo",
     "sac": "lobarena.agents.learned:Sac",
     "dqn": "lobarena.agents.learned:Dqn",
+    "llm": "lobarena.agents.llm.agent:Llm",
 }
 GROUP = "lobarena.agents"
 

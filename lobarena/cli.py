@@ -1,4 +1,4 @@
-"""The command line: `lobarena tournament | report | explain | train | tune | lint | data | agents | version`.
+"""The command line: `lobarena tournament | report | explain | train | tune | lint | data | llm | agents | version`.
 
 Commands import what they need when they run, so that help and version answer at once.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from lobarena import __version__, cli_data, cli_explain, cli_lint, cli_report, cli_tournament, cli_train
+from lobarena import __version__, cli_data, cli_explain, cli_lint, cli_llm, cli_report, cli_tournament, cli_train
 from lobarena.terminal import STDOUT, WRONG, Json, console, remark, table, write_json
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command(epilog=cli_train.EXAMPLE)(cli_train.train)
 app.command(epilog=cli_train.TUNE_EXAMPLE)(cli_train.tune)
 app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)
 app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_llm.app, name="llm")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,12 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _explains_itself(error: Exception) -> bool:
     from lobarena.agents.learner import TrainingError
+    from lobarena.agents.llm.answer import LlmError
     from lobarena.agents.weight_file import WeightsError
     from lobarena.benchmarks.config import ConfigError
     from lobarena.benchmarks.manifest import ResultsError
     from lobarena.data.recording import DataError
 
-    return isinstance(error, ConfigError | DataError | ResultsError | TrainingError | WeightsError | OSError)
+    return isinstance(error, ConfigError | DataError | LlmError | ResultsError | TrainingError | WeightsError | OSError)
 
 
 @app.command(epilog="Example: lobarena agents --json agents.json")

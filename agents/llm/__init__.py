@@ -1,0 +1,1 @@
+"""The language model as market maker: prompt, answer, forecast, quotes; local, served or recorded."""
