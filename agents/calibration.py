@@ -27,7 +27,9 @@ _INTERVAL = np.dtype(
 
 
 def fit(feeds: Sequence[Feed]) -> dict[str, float]:
-    """sigma (ticks a root second), A (per s), k (per tick), spread (ticks), size (lots), volume (lots per s); {} without data.
+    """sigma (ticks a root second), A (per s), k (per tick), spread (ticks), size (lots), volume (lots per s).
+
+    {} without data.
 
     A exp(-k d) is the rate at which trades of one side reach d ticks from the mid (Avellaneda & Stoikov 2008, eq. 12):
     a line through log rates, weighted by how often each distance was reached. Thin days: where fewer than two distances

@@ -26,7 +26,8 @@ def backbone(path: Path, layers: int = 0, weights: str = PRETRAINED, seed: int =
     if weights == RANDOM:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = AutoModelForCausalLM.from_config(network.config)
+            made: Any = AutoModelForCausalLM
+            network = made.from_config(network.config)
     decoder: Any = network.get_decoder()
     if not 0 <= layers <= len(decoder.layers):
         raise ValueError(f"{layers} layers asked for, {path.name} has {len(decoder.layers)}")

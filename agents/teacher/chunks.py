@@ -62,9 +62,9 @@ class Rows:
             owners.append(np.full(len(own), row))
         every, owner = np.concatenate(starts)[::stride], np.concatenate(owners)[::stride]
         for k in range(0, len(every), batch):
-            first, row = every[k : k + batch], owner[k : k + batch]
-            rows = self._rows(first, row)
-            wanted = (rows >= 0) & ((np.arange(LOOKS) >= CONTEXT) | (first == self.begins[row])[:, None])
+            first, of = every[k : k + batch], owner[k : k + batch]
+            rows = self._rows(first, of)
+            wanted = (rows >= 0) & ((np.arange(LOOKS) >= CONTEXT) | (first == self.begins[of])[:, None])
             yield rows, wanted
 
     def _rows(self, first: np.ndarray, row: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ are but for their norms and, if wanted, low-rank additions (LoRA, Hu et al. 2022
 layer is added to a linear forecast from the numbers themselves, so that the layers learn what that one leaves over.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +27,10 @@ class Teacher(nn.Module):
     def __init__(self, decoder: nn.Module, shift: np.ndarray, scale: np.ndarray, lora: int = 0) -> None:
         """shift, scale : (COUNT,) of the numbers on training days; lora : rank of the additions, 0 for none"""
         super().__init__()
-        width = int(decoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        config: Any = decoder.config
+        width = int(config.hidden_size)
+        self.shift: torch.Tensor
+        self.scale: torch.Tensor
         self.register_buffer("shift", torch.tensor(shift, dtype=torch.float32))
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
         self.gain = spread_of_words(decoder)
@@ -35,8 +39,10 @@ class Teacher(nn.Module):
             from peft import LoraConfig, get_peft_model
 
             targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-            decoder = get_peft_model(decoder, LoraConfig(r=lora, lora_alpha=2 * lora, target_modules=targets))  # type: ignore[arg-type]
-        self.decoder = decoder
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # peft still calls what transformers renames
+                decoder = get_peft_model(decoder, LoraConfig(r=lora, lora_alpha=2 * lora, target_modules=targets))
+        self.decoder, self.config = decoder, config
         for name, parameter in decoder.named_parameters():
             if "norm" in name:
                 parameter.requires_grad_(True)
@@ -56,12 +62,16 @@ class Teacher(nn.Module):
         states: Sequence[torch.Tensor] = told.hidden_states
         return states
 
+    def told(self, numbers: torch.Tensor, past: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """numbers (B, T, COUNT) f4 -> standardised forecasts of TASKS (B, T, 3), states of the last layer (B, T, D)."""
+        x = self.standard(numbers)
+        last = self.decoder(inputs_embeds=self.embed(x) * self.gain, cache=past, use_cache=past is not None)
+        state: torch.Tensor = last.last_hidden_state
+        return self.head(state) + self.skip(x), state
+
     def forward(self, numbers: torch.Tensor, past: Any = None) -> torch.Tensor:
         """numbers (B, T, COUNT) f4 -> forecasts (B, T, 3), standardised TASKS."""
-        x = self.standard(numbers)
-        told = self.decoder(inputs_embeds=self.embed(x) * self.gain, cache=past, use_cache=past is not None)
-        forecast: torch.Tensor = self.head(told.last_hidden_state) + self.skip(x)
-        return forecast
+        return self.told(numbers, past)[0]
 
     def learnt(self) -> dict[str, torch.Tensor]:
         """Everything but the frozen weights, by name."""
@@ -70,7 +80,8 @@ class Teacher(nn.Module):
 
     def groups(self, rate: float, inner: float) -> list[dict[str, Any]]:
         """Parameter groups: what is new learns at `rate`, what lies inside the model at `inner`; norms do not decay."""
-        new, old = [], []
+        new: list[nn.Parameter] = []
+        old: list[nn.Parameter] = []
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
                 (old if name.startswith("decoder") else new).append(parameter)

@@ -69,7 +69,8 @@ def batch_loss(teacher: Teacher, rows: Rows, targets: torch.Tensor, chunk: np.nd
     known = torch.isfinite(wanted) & (torch.from_numpy(chunk) >= 0)[:, :, None]
     known[:, :LEAST] = False
     error = (forecast - wanted.nan_to_num().clamp(-_CUT, _CUT))[known]
-    return error.pow(2).mean() if len(error) else forecast.sum() * 0.0
+    loss: torch.Tensor = error.pow(2).mean() if len(error) else forecast.sum() * 0.0
+    return loss
 
 
 @torch.no_grad()
@@ -128,7 +129,7 @@ def train(
                     _save(teacher, optimizer, out, card | {"history": history})
                     log(row)
     best, _ = read_arrays(out / WEIGHTS, _LARGEST)
-    _load(teacher, best)
+    load_learnt(teacher, best)
     return history
 
 
@@ -146,7 +147,7 @@ def _step(
         group["lr"] = rate * warm * 0.5 * (1 + math.cos(math.pi * step / schedule.steps))
     loss = batch_loss(teacher, rows, targets, chunk)
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], 1.0)
     optimizer.step()
     told = float(loss.detach())
@@ -173,7 +174,8 @@ def _arrays(teacher: Teacher) -> dict[str, np.ndarray]:
     return {name: value.detach().numpy().copy() for name, value in teacher.learnt().items()}
 
 
-def _load(teacher: Teacher, arrays: Mapping[str, np.ndarray]) -> None:
+def load_learnt(teacher: Teacher, arrays: Mapping[str, np.ndarray]) -> None:
+    """Give a teacher what was learnt; WeightsError when the arrays are of another one, or not finite."""
     own = teacher.learnt()
     if wrong := set(own) ^ set(arrays):
         raise WeightsError(f"these weights are of another teacher ({', '.join(sorted(wrong)[:3])}); train it again")
@@ -199,7 +201,7 @@ def _resume(
     arrays, about = read_arrays(out / CHECKPOINT, _LARGEST)
     if about.get("settings") != card["settings"]:
         raise WeightsError(f"{out} holds another training; give another folder, or its settings")
-    _load(teacher, {name: array for name, array in arrays.items() if not name.startswith("adam.")})
+    load_learnt(teacher, {name: array for name, array in arrays.items() if not name.startswith("adam.")})
     load_adam(optimizer, "adam", arrays)
     history: list[dict[str, float]] = about["history"]
     return int(history[-1]["steps"]), history
