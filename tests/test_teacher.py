@@ -197,12 +197,12 @@ def test_a_constant_target_is_told_by_name():
 def test_the_table_judges_every_forecaster_on_the_same_looks(model, taught):
     rows = teacher_table.table([made_up_course()], {"tiny": trained(taught[0], model)}, lambda text: None)
     assert [row["forecaster"] for row in rows] == [
-        "hand-made, ridge", "hand-made, boosted trees", "tiny", "tiny, ridge",
+        "hand-made, ridge", "hand-made, boosted trees", "tiny", "tiny, ridge", "tiny, with hand-made",
     ]  # fmt: skip
     assert len({row["looks"] for row in rows}) == 1
     assert rows[0]["spread"][0] > 0.8
     assert rows[0]["spread"][1] < rows[0]["spread"][0] < rows[0]["spread"][2]
     assert rows[0]["spread less"] == [0, 0, 0]
     text = teacher_table.markdown(rows)
-    assert text.count("\n") == 5
+    assert text.count("\n") == 6
     assert "| XX1 | tiny, ridge |" in text

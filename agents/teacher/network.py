@@ -47,7 +47,7 @@ class Teacher(nn.Module):
             if "norm" in name:
                 parameter.requires_grad_(True)
         self.head = nn.Linear(width, len(TASKS))
-        self.skip = nn.Linear(COUNT, len(TASKS))
+        self.skip = nn.Linear(COUNT, len(TASKS)).requires_grad_(False)  # filled by `training.start`, and left so
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -76,7 +76,8 @@ class Teacher(nn.Module):
     def learnt(self) -> dict[str, torch.Tensor]:
         """Everything but the frozen weights, by name."""
         trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
-        return {k: v for k, v in self.state_dict().items() if k in trained or k in ("shift", "scale")}
+        trained |= {"shift", "scale", "skip.weight", "skip.bias"}
+        return {name: value for name, value in self.state_dict().items() if name in trained}
 
     def groups(self, rate: float, inner: float) -> list[dict[str, Any]]:
         """Parameter groups: what is new learns at `rate`, what lies inside the model at `inner`; norms do not decay."""

@@ -27,8 +27,8 @@ class Schedule:
 
     steps: int = 1_500
     batch: int = 8  # chunks a step
-    rate: float = 1e-3  # of what is new
-    inner: float = 3e-4  # of norms and low-rank additions
+    rate: float = 5e-4  # of what is new
+    inner: float = 1e-4  # of norms and low-rank additions
     every: int = 150  # steps between validations
     seed: int = 0
 
