@@ -117,6 +117,8 @@ def read_probe(folder: Path) -> tuple[dict[str, Any], dict[str, list[dict[str, A
         raise ResultsError(
             f"{folder} is not a probe of schema {SCHEMA}, which is what lobarena {__version__} reads; probe again"
         )
+    if lost := set(_KEYS) - set(manifest):
+        raise ResultsError(f"{folder / NAME} is damaged (no {', '.join(sorted(lost))}); probe again")
     rows = {}
     for name in TABLES[:-1]:
         path = folder / f"{name}.parquet"
@@ -128,6 +130,12 @@ def read_probe(folder: Path) -> tuple[dict[str, Any], dict[str, list[dict[str, A
             raise ResultsError(f"{path} is not what the probe wrote (its digest differs); probe again")
         rows[name] = table.to_pylist()
     return manifest, rows
+
+
+_KEYS = (
+    *("lobarena", "created", "seed", "config", "source", "sentences", "layers", "days", "counted", "quenching"),
+    *("machine", "versions", "digests"),
+)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

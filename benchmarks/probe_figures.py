@@ -52,7 +52,7 @@ def heat(
                 "x": list(range(width)),
                 "colorscale": _LIGHT,
                 "zmin": 0,
-                "zmax": max(filter(math.isfinite, (cell[most or key] for cell in cells)), default=1.0) or 1.0,
+                "zmax": max((cell[most or key] for cell in cells if cell[most or key] > 0), default=1.0),
                 "xgap": 1,
                 "ygap": 2,
                 "colorbar": {"title": {"text": unit}, "thickness": 12},

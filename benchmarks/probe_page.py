@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from lobarena.agents.probe.bootstrap import ENOUGH_DAYS
 from lobarena.benchmarks import probe_figures as figures
 from lobarena.benchmarks.manifest import no_space
 from lobarena.benchmarks.probe import read_probe
@@ -13,7 +14,6 @@ from lobarena.benchmarks.report_style import CSS, JS
 from lobarena.benchmarks.report_tables import Column, table
 
 PAGE = "index.html"
-FEW_DAYS = 6  # of test; with fewer the page warns of its intervals
 
 _ROWS = (
     Column("task", "task", form=""),
@@ -71,7 +71,7 @@ def page(name: str, manifest: dict[str, Any], tables: dict[str, list[dict[str, A
 def _header(name: str, manifest: dict[str, Any], tables: dict[str, list[dict[str, Any]]]) -> str:
     said = "".join(f"<li>{html.escape(str(sentence))}</li>" for sentence in manifest["sentences"])
     days = int(manifest["days"])
-    few = f" Intervals come from {days} days of test: too few to be relied on." if days < FEW_DAYS else ""
+    few = f" Intervals come from {days} days of test: too few to be relied on." if days < ENOUGH_DAYS else ""
     rows = tables["rows"]
     tiles = [
         ("layers", len(manifest["layers"])),

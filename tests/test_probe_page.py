@@ -91,7 +91,12 @@ def test_damage_is_named(folder: Path, tmp_path: Path):
     (tmp_path / "brightness.parquet").write_bytes(b"PAR1")
     with pytest.raises(ResultsError, match="cannot be read"):
         read_probe(tmp_path)
-    for text in ("{", "[]", json.dumps({"kind": "probe", "schema": 1, "digests": 3})):
+    for text in (
+        "{",
+        "[]",
+        json.dumps({"kind": "probe", "schema": 1, "digests": {}}),
+        json.dumps({"kind": "probe", "schema": 1, "digests": 3}),
+    ):
         (tmp_path / "manifest.json").write_text(text)
         with pytest.raises(ResultsError, match="damaged"):
             read_probe(tmp_path)
