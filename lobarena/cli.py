@@ -1,4 +1,4 @@
-"""The command line: `lobarena tournament`, `report`, `explain`, `train`, `tune`, `teach`, `lint`, `llm` and more.
+"""The command line: `lobarena tournament`, `report`, `explain`, `train`, `tune`, `teach`, `distill`, `lint` and more.
 
 Commands import what they need when they run, so that help and version answer at once.
 """
@@ -12,6 +12,7 @@ import typer
 from lobarena import (
     __version__,
     cli_data,
+    cli_distill,
     cli_explain,
     cli_lint,
     cli_llm,
@@ -37,6 +38,7 @@ app.command(epilog=cli_explain.EXAMPLE)(cli_explain.explain)
 app.command(epilog=cli_train.EXAMPLE)(cli_train.train)
 app.command(epilog=cli_train.TUNE_EXAMPLE)(cli_train.tune)
 app.command(epilog=cli_teach.EXAMPLE)(cli_teach.teach)
+app.command(epilog=cli_distill.EXAMPLE)(cli_distill.distill)
 app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_llm.app, name="llm")

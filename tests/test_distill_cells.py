@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from lessons_made_up import LAYERS, lessons
+from lessons_made_up import lessons
 
-from lobarena.agents.distill.cells import Cell, Design, effects, every_cell, grouped, shares, take_apart
+from lobarena.agents.distill import hajek
+from lobarena.agents.distill.cells import Design, effects, every_cell, grouped, shares, take_apart
 from lobarena.agents.distill.cooperation import Cooperation, Shares, pair_correlation
 from lobarena.agents.distill.lessons import Draw, Voice, units
 from lobarena.agents.distill.mixture import Gate, Mixture, Sight, fit, fused
 from lobarena.agents.distill.student import Size, Students
 from lobarena.agents.distill.training import Schedule, skill, train
-from lobarena.agents.distill import hajek
 
 DESIGN = Design(rank=2, components=6, prune=0.0)
 EVEN = np.full((3, 3, 3), 1 / 3)
@@ -88,7 +88,7 @@ def test_targets_of_every_design_are_scaled_and_main_effects_sum_to_zero(given, 
         np.testing.assert_allclose(q.mean(1), 0, atol=1e-3)
     assert [len(cell.groups) for cell in parts.cells] == [1, 1, 1, 3, 3, 3, 3, 3]
     cells = every_cell(DESIGN)
-    students, by = effects(cells, np.ones(len(cells)))
+    _, by = effects(cells, np.ones(len(cells)))
     np.testing.assert_allclose(by[:3].sum(0), 0, atol=1e-12)
     values = np.array([10 * cell.groups[0] + cell.tasks[0] - (cell.regimes == (2,)) for cell in cells], float)
     np.testing.assert_allclose(by @ values, [-10, 0, 10, -1, 0, 1, 0.5, -0.5], atol=1e-9)
@@ -225,5 +225,3 @@ def test_the_settled_means_are_those_of_all_training_looks():
     mixture, _ = fit(Gate(steps=3, features=16), np.ones((4, 3), bool), seen, sight(seed=1))
     phi = hajek.embed(mixture.points(seen.z, seen.told), mixture.frequency)
     torch.testing.assert_close(hajek.regime_means(phi, seen.regime, 3), mixture.mean, atol=1e-5, rtol=0)
-
-

@@ -1,4 +1,4 @@
-"""Students: streaming equals reading at once, every method trains them, runs go on to the same bits, bad numbers stop."""
+"""Students: look by look equals at once, every method trains them, runs go on to the same bits, bad numbers stop."""
 
 from dataclasses import replace
 
@@ -75,9 +75,7 @@ def test_rows_are_read_from_their_beginnings_whatever_stretch_is_read_at_a_time(
         inside[begin:end] = True
         own = students.read(torch.from_numpy(given.numbers[begin:end])[None])
         np.testing.assert_allclose(z[begin:end], own.z[:, 0].permute(1, 0, 2).detach(), atol=1e-5)
-        np.testing.assert_allclose(
-            told[begin:end], students.forecast(own.z)[:, 0].permute(1, 0, 2).detach(), atol=1e-5
-        )
+        np.testing.assert_allclose(told[begin:end], students.forecast(own.z)[:, 0].permute(1, 0, 2).detach(), atol=1e-5)
     assert np.isnan(told[~inside]).all()
     assert not np.isnan(told[inside]).any()
 
@@ -134,14 +132,14 @@ def test_every_method_and_control_trains(name, tmp_path):
 
 
 def test_a_planted_signal_is_learnt_and_a_teacher_without_noise_helps(tmp_path):
-    given = lessons(looks=700, noise=2.0)
-    schedule = Schedule(steps=120, every=60, rate=1e-2, draw=Draw(8, 64, 24, 2, 8))
-    truth = lessons(looks=700, seed=5, noise=0.0)
+    given = lessons(looks=4000, noise=1.5)
+    schedule = Schedule(steps=120, every=120, rate=1e-2, draw=Draw(8, 64, 24, 2, 8))
+    truth = lessons(looks=1000, seed=5, noise=0.0)
     found = {}
     for name in ("none", "kd"):
         students, _ = run(name, given, tmp_path / name, Size(1, 12, 2), schedule)
         found[name] = skill(lambda told: told.mean(1), truth, units(given))(students)
-    assert found["kd"][MEAN] > 0.6
+    assert found["kd"]["validation/mid move"] > 0.8
     assert found["kd"][MEAN] > found["none"][MEAN] + 0.05
 
 
@@ -185,7 +183,7 @@ def test_a_gradient_that_is_no_number_stops_names_where_and_keeps_the_last_check
     asked = course("none", SIZE)
     students, found = students_of(asked.size, given)
     objective, judge = Taught("", asked.size, given, found), skill(lambda told: told.mean(1), given, found)
-    with pytest.raises(TrainingError, match="step 4: the gradient of students.head is not finite"):
+    with pytest.raises(TrainingError, match=r"step 4: the gradient of students\.head is not finite"):
         train(students, objective, given, found, judge, SCHEDULE, tmp_path / "run", {}, break_it(students))
     kept = load(tmp_path / "run")
     assert kept.steps == 3

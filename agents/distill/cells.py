@@ -17,6 +17,7 @@ from itertools import product
 import numpy as np
 
 from lobarena.agents.distill.lessons import REGIMES, Lessons, Units, Voice
+from lobarena.agents.learner import TrainingError
 from lobarena.agents.windows.targets import TASKS
 
 STRETCHES = {1: ((0, 1, 2),), 2: ((0, 1), (2,)), 3: ((0,), (1,), (2,))}  # of regimes, by their number
@@ -40,9 +41,13 @@ class Design:
 
     def __post_init__(self) -> None:
         if self.kind not in ("cells", "axes") or self.stretches not in STRETCHES:
-            raise ValueError(f"kind is {self.kind!r}, stretches {self.stretches}; cells or axes, and 1 to 3 stretches")
+            raise TrainingError(
+                f"kind is {self.kind!r}, stretches {self.stretches}; cells or axes, and 1 to 3 stretches"
+            )
         if min(self.groups, self.rank, self.components) < 1 or not 0 <= self.prune < 1 or self.penalty <= 0:
-            raise ValueError(f"{self}: groups, rank and components are 1 or more, prune lies in [0, 1), penalty above 0")
+            raise TrainingError(
+                f"{self}: groups, rank and components are 1 or more, prune lies in [0, 1), penalty above 0"
+            )
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,9 @@ class Parts:
 def grouped(states: np.ndarray, groups: int) -> np.ndarray:
     """(n, L, D) -> (n, G, D): means over layers that lie together; ValueError when there are fewer layers."""
     if states.shape[1] < groups:
-        raise ValueError(f"{states.shape[1]} layers make no {groups} groups; store more layers or ask for fewer groups")
+        raise TrainingError(
+            f"{states.shape[1]} layers make no {groups} groups; store more layers or ask for fewer groups"
+        )
     return np.stack([part.mean(1) for part in np.array_split(states, groups, axis=1)], 1)
 
 
@@ -148,7 +155,9 @@ def _kept(cells: Sequence[Cell], light: np.ndarray, least: float) -> list[int]:
               {cell.tasks for cell in cells}}  # fmt: skip
     kept = [k for k in range(len(cells)) if light[k] >= least or k in bright]
     if len(kept) < 3:
-        raise ValueError(f"{len(kept)} students are left and three are needed to agree; lower prune, or use more cells")
+        raise TrainingError(
+            f"{len(kept)} students are left and three are needed to agree; lower prune, or use more cells"
+        )
     return kept
 
 
@@ -158,7 +167,7 @@ def _directions(
     """(cells, D, r) of one group, all orthonormal together. h : (n, D)"""
     width, count = h.shape[1], len(cells) * design.rank
     if count > width:
-        raise ValueError(
+        raise TrainingError(
             f"{len(cells)} cells of rank {design.rank} do not fit a teacher of width {width}; lower the rank, or prune"
         )
     if design.random:
@@ -168,7 +177,9 @@ def _directions(
     for cell in cells:
         own = np.isin(regime, cell.regimes)
         if own.sum() < 2 * design.rank:
-            raise ValueError(f"regimes {cell.regimes} have {own.sum()} looks told of; use fewer stretches or more days")
+            raise TrainingError(
+                f"regimes {cell.regimes} have {own.sum()} looks told of; use fewer stretches or more days"
+            )
         centred = h[own] - h[own].mean(0)
         grams.setdefault(cell.regimes, centred.T @ centred / len(centred))
         target = y[own][:, cell.tasks]
@@ -186,7 +197,7 @@ def _directions(
             b = b - before @ (before.T @ b)
         size = np.linalg.norm(b)
         if not size > 1e-12:
-            raise ValueError(f"nothing of the target of {cell} is left after {k} directions; lower the rank")
+            raise TrainingError(f"nothing of the target of {cell} is left after {k} directions; lower the rank")
         q[place, :, k] = b / size
         before = np.concatenate([before, q[place, :, k : k + 1]], 1)
         for name, one in grams.items():
@@ -223,7 +234,7 @@ def effects(cells: Sequence[Cell], weight: np.ndarray) -> tuple[list[Cell], np.n
             rows.append(np.concatenate([own, -own.sum(0, keepdims=True)]))
             students += [Cell(**(everything | {axis: value})) for value in values]
     if len(students) < 3:
-        raise ValueError(f"{len(students)} main effects are too few to agree; keep two axes or more")
+        raise TrainingError(f"{len(students)} main effects are too few to agree; keep two axes or more")
     return students, np.concatenate(rows)
 
 

@@ -19,6 +19,7 @@ from lobarena.agents.distill.geometry import unit
 from lobarena.agents.distill.lessons import TARGET_CUT, Lessons, Units, Voice
 from lobarena.agents.distill.student import Size, Students
 from lobarena.agents.distill.training import Samples
+from lobarena.agents.learner import TrainingError
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Shares:
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(one) and one >= 0 for one in vars(self).values()):
-            raise ValueError(f"{self}: every share is 0 or more")
+            raise TrainingError(f"{self}: every share is 0 or more")
 
 
 class Maps(nn.Module):
@@ -63,9 +64,9 @@ class Cooperation:
         seed: int = 0,
     ) -> None:
         if size.students != len(parts.cells):
-            raise ValueError(f"{size.students} students for {len(parts.cells)} parts; make one for each")
+            raise TrainingError(f"{size.students} students for {len(parts.cells)} parts; make one for each")
         if lessons.told is None:
-            raise ValueError("CMM learns from a teacher; give what one told of the days that are learnt from")
+            raise TrainingError("CMM learns from a teacher; give what one told of the days that are learnt from")
         self.parts, self.shares, self.voice, self.units = parts, shares, voice, units
         self._told = lessons.told
         self.trained: nn.Module = Maps(size, parts.to.shape[3], parts.whole.shape[2], seed)
@@ -106,7 +107,7 @@ class Cooperation:
         return {"loss": loss} | {name: one.detach() for name, one in terms.items()}
 
     def together(self, told: np.ndarray) -> np.ndarray:
-        """The plain mean of who forecasts a task: (n, K, 3) -> (n, 3). How students are judged before they are fused."""
+        """The plain mean of who forecasts a task, by which students are judged before a gate: (n, K, 3) -> (n, 3)."""
         tasks = self.parts.tasks
         return np.asarray((told * tasks).sum(1) / tasks.sum(0))
 

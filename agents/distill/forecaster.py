@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError
@@ -70,7 +70,7 @@ class Following:
         return np.asarray(forecast * self._sd + self._mean), confidence
 
 
-class _Size(BaseModel, strict=True, extra="forbid"):
+class StudentSize(BaseModel, strict=True, extra="forbid"):
     students: int = Field(ge=1, le=1_000)
     width: int = Field(ge=1, le=4_096)
     blocks: int = Field(ge=1, le=64)
@@ -82,7 +82,7 @@ class About(BaseModel, strict=True, extra="forbid"):
 
     format: Literal[1]
     method: str = Field(max_length=100)
-    size: _Size
+    size: StudentSize
     form: Literal["", "regime", "empirical", "learned", "average"]  # of the gate; "" without one
     numbers: list[str]  # of a look
     mean: list[float] = Field(min_length=3, max_length=3)  # of the targets, in units of the contract
@@ -109,7 +109,9 @@ def _read(path: Path, changed: int) -> Forecaster:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise WeightsError(f"{path} holds no students of this version ({where}: {first['msg']}); train again") from error
+        raise WeightsError(
+            f"{path} holds no students of this version ({where}: {first['msg']}); train again"
+        ) from error
     if about.format != FORMAT or about.numbers != list(INSTANT_NAMES):
         raise WeightsError(f"{path} was trained on other numbers of a look; train again, lobarena distill")
     if not np.isfinite([*about.mean, *about.sd, *about.cuts]).all() or min(about.sd) <= 0:
@@ -146,7 +148,7 @@ def _forecast_all(tasks: np.ndarray) -> bool:
     return bool(np.isin(tasks, (0, 1)).all() and (tasks.sum(0) > 0).all())
 
 
-def _student_shapes(size: Any) -> dict[str, tuple[int, ...]]:
+def _student_shapes(size: StudentSize) -> dict[str, tuple[int, ...]]:
     k, h, inputs = size.students, size.width, INSTANT
     shapes: dict[str, tuple[int, ...]] = {"shift": (INSTANT,), "scale": (INSTANT,), "head": (k, h + 1, 3)}
     if size.bins:
@@ -157,7 +159,7 @@ def _student_shapes(size: Any) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _gate_shapes(found: Mapping[str, np.ndarray], size: Any) -> dict[str, tuple[int, ...]]:
+def _gate_shapes(found: Mapping[str, np.ndarray], size: StudentSize) -> dict[str, tuple[int, ...]]:
     """The gate's own sizes are read off `frequency` (R / 2, p); everything else must agree with them."""
     half, space = found["frequency"].shape if "frequency" in found and found["frequency"].ndim == 2 else (1, 1)
     k = size.students

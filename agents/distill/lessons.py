@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lobarena.agents.learner import TrainingError
 from lobarena.agents.teacher.chunks import Rows
 from lobarena.agents.windows.day import VOLATILITY, Day
 from lobarena.agents.windows.numbers import INSTANT
@@ -26,7 +27,7 @@ class Told:
 
     def __post_init__(self) -> None:
         if len(self.states.shape) != 3 or min(self.states.shape[1:]) < 1 or len(self.states) != len(self.forecast):
-            raise ValueError(
+            raise TrainingError(
                 f"states of shape {tuple(self.states.shape)} beside {len(self.forecast):,} forecasts; "
                 "give (n, layers, width) of the very looks that are learnt from"
             )
@@ -63,7 +64,9 @@ class Lessons:
         """wanted : for each day (n,) bool, looks whose targets may be used; told : of all looks of the days in order"""
         rows = Rows.of(days, wanted)
         if told is not None and len(told.forecast) != len(rows.numbers):
-            raise ValueError(f"the teacher told of {len(told.forecast):,} looks, the days have {len(rows.numbers):,}")
+            raise TrainingError(
+                f"the teacher told of {len(told.forecast):,} looks, the days have {len(rows.numbers):,}"
+            )
         volatility = rows.numbers[:, VOLATILITY].copy()
         numbers = np.ascontiguousarray(rows.numbers[:, :INSTANT])
         return cls(numbers, volatility, rows.targets.astype(np.float32), rows.begins, rows.ends, told)
@@ -94,11 +97,11 @@ def units(lessons: Lessons) -> Units:
     """Of training looks. ValueError names a target that does not change, or a regime that would stay empty."""
     known = lessons.known
     if known.sum() < 2:
-        raise ValueError("no look of the training days has a target; give days with longer sessions")
+        raise TrainingError("no look of the training days has a target; give days with longer sessions")
     numbers, target = lessons.numbers[known].astype(np.float64), lessons.target[known].astype(np.float64)
     for task, one in zip(TASKS, target.std(0).tolist(), strict=True):
         if one <= 1e-12:
-            raise ValueError(f"the target {task!r} is the same at every look of the training days; give other days")
+            raise TrainingError(f"the target {task!r} is the same at every look of the training days; give other days")
     scale = numbers.std(0)
     volatility = lessons.volatility[known]
     found = Units(
@@ -110,7 +113,9 @@ def units(lessons: Lessons) -> Units:
     )
     count = np.bincount(found.regime(volatility), minlength=REGIMES)
     if not count.all():
-        raise ValueError(f"regime {int(count.argmin())} of {REGIMES} has no look: volatility hardly differs; more days")
+        raise TrainingError(
+            f"regime {int(count.argmin())} of {REGIMES} has no look: volatility hardly differs; more days"
+        )
     return found
 
 
@@ -121,10 +126,10 @@ class Voice:
         """rows : places that may be learnt from. ValueError when a state of them is not finite."""
         self._told = told
         if len(rows) < 2:
-            raise ValueError("the teacher told of no training look; give it the days that are learnt from")
+            raise TrainingError("the teacher told of no training look; give it the days that are learnt from")
         some = np.asarray(told.states[rows[:: -(-len(rows) // _ROWS)]], np.float32)
         if not np.isfinite(some).all():
-            raise ValueError("a teacher's state is not finite (float16 ends at 65,504); compute its states anew")
+            raise TrainingError("a teacher's state is not finite (float16 ends at 65,504); compute its states anew")
         self.mean, sd = some.mean(0), some.std(0)
         self.sd = np.where(sd > 1e-6, sd, 1.0)
 
@@ -132,7 +137,7 @@ class Voice:
         """(...,) places -> (..., L, D) f4"""
         found = (np.asarray(self._told.states[rows.reshape(-1)], np.float32) - self.mean) / self.sd
         if not np.isfinite(found).all():
-            raise ValueError("a teacher's state is not finite (float16 ends at 65,504); compute its states anew")
+            raise TrainingError("a teacher's state is not finite (float16 ends at 65,504); compute its states anew")
         return np.asarray(found.clip(-_STATE_CUT, _STATE_CUT).reshape(*rows.shape, *found.shape[1:]))
 
 
@@ -148,7 +153,7 @@ class Draw:
 
     def __post_init__(self) -> None:
         if min(self.chunks, self.stride, self.least) < 1 or not self.least <= self.warm <= self.looks:
-            raise ValueError(f"{self}: chunks, stride and least are 1 or more, and least <= warm <= looks")
+            raise TrainingError(f"{self}: chunks, stride and least are 1 or more, and least <= warm <= looks")
 
     def chunk(self, lessons: Lessons, usable: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """((chunks, looks) rows, -1 behind the last of its row; (m,) chunk and (m,) step of the samples).
@@ -174,7 +179,7 @@ class Draw:
             found = self.chunk(lessons, usable, one)
             if len(found[1]) > 1:
                 return found
-        raise ValueError("hardly a look can be learnt from; give more days, or a teacher that has read them")
+        raise TrainingError("hardly a look can be learnt from; give more days, or a teacher that has read them")
 
     @staticmethod
     def _streams(seed: int, step: int) -> Iterator[np.random.Generator]:

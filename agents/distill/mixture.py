@@ -1,4 +1,4 @@
-"""The gate over trained students (Hájek-MoE): the common space, the temperature and the prior are trained, they are not.
+"""The gate over trained students (Hájek-MoE): its space, temperature and prior are trained, the students stay.
 
 u_i = A_i [z_i; y_i], embedded by random Fourier features of a Gaussian kernel with the median bandwidth. See `hajek`.
 """
@@ -36,9 +36,9 @@ class Gate:
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:
-            raise ValueError(f"no form {self.form!r} of the gate; there are {', '.join(FORMS)}")
+            raise TrainingError(f"no form {self.form!r} of the gate; there are {', '.join(FORMS)}")
         if min(self.space, self.steps, self.batch, self.every) < 1 or min(self.temperature, self.rate) <= 0:
-            raise ValueError(f"{self}: every number is positive")
+            raise TrainingError(f"{self}: every number is positive")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class Mixture(nn.Module):
         """tasks : (K, 3) bool, who forecasts what; width : H of the students. ValueError for fewer than three."""
         super().__init__()
         if len(tasks) < 3 and gate.form != "average":
-            raise ValueError(f"{len(tasks)} students; three or more can agree, use the form 'average' for fewer")
+            raise TrainingError(f"{len(tasks)} students; three or more can agree, use the form 'average' for fewer")
         self.form = gate.form
         drawn = torch.Generator().manual_seed(gate.seed)
         k, inputs = len(tasks), width + TARGETS
@@ -114,7 +114,7 @@ class Mixture(nn.Module):
         """Fill mu from training looks; ValueError names a regime without any."""
         total, count = torch.zeros_like(self.mean), torch.bincount(seen.regime, minlength=REGIMES)
         if not count.all():
-            raise ValueError(f"regime {int(count.argmin())} has no samples; use more days")
+            raise TrainingError(f"regime {int(count.argmin())} has no samples; use more days")
         for k in range(0, len(seen.z), batch):
             part = slice(k, k + batch)
             phi = hajek.embed(self.points(seen.z[part], seen.told[part]), self.frequency)

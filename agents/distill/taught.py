@@ -9,11 +9,13 @@ from torch.nn import functional
 
 from lobarena.agents.distill import losses
 from lobarena.agents.distill.bins import assign, normal_logits, quantile_edges
-from lobarena.agents.distill.bridges import Sizes, Units as KeptUnits
+from lobarena.agents.distill.bridges import Sizes
+from lobarena.agents.distill.bridges import Units as KeptUnits
 from lobarena.agents.distill.lessons import TARGET_CUT, Lessons, Told, Units, Voice
 from lobarena.agents.distill.losses_task import task_units
 from lobarena.agents.distill.student import Size, Students, one_as_large
 from lobarena.agents.distill.training import Samples
+from lobarena.agents.learner import TrainingError
 
 NONE, BIG, AVERAGE = "none", "big", "average"
 CONTROLS = {  # our reading: what CMM has beside a decomposition, a teacher, its size, several students, is kept
@@ -42,7 +44,7 @@ def course(name: str, size: Size) -> Course:
     if name in controls:
         return controls[name]
     if name not in losses.METHODS:
-        raise ValueError(f"no method {name!r}; there are {', '.join((*controls, *losses.METHODS))}")
+        raise TrainingError(f"no method {name!r}; there are {', '.join((*controls, *losses.METHODS))}")
     return Course(one, name)
 
 
@@ -53,7 +55,14 @@ class Taught:
     """
 
     def __init__(
-        self, name: str, size: Size, lessons: Lessons, units: Units, weight: float | None = None, maps: int = 8, seed: int = 0
+        self,
+        name: str,
+        size: Size,
+        lessons: Lessons,
+        units: Units,
+        weight: float | None = None,
+        maps: int = 8,
+        seed: int = 0,
     ) -> None:
         """name : of losses.METHODS, "" for none; weight : beside the task, the method's own if None
 
@@ -71,7 +80,7 @@ class Taught:
         self.told = _told(lessons)
         self.weight = self.method.weight if weight is None else weight
         if not self.weight >= 0:
-            raise ValueError(f"the weight of a method is {self.weight}; give 0 or more")
+            raise TrainingError(f"the weight of a method is {self.weight}; give 0 or more")
         rows = np.flatnonzero(self.usable(lessons))
         self.voice = Voice(self.told, rows)
         error = target - self._forecast(np.flatnonzero(known))
@@ -90,7 +99,7 @@ class Taught:
         return lessons.known if self.method is None else lessons.known & (lessons.heard() >= self.maps)
 
     def loss(self, students: Students, samples: Samples) -> dict[str, Tensor]:
-        """"task" and "taught" of all students, and "loss"."""
+        """ "task" and "taught" of all students, and "loss"."""
         forecast = students.forecast(samples.z)
         task = functional.huber_loss(forecast, samples.target.expand_as(forecast)) * len(forecast)
         if self.method is None:
@@ -135,5 +144,5 @@ class Taught:
 
 def _told(lessons: Lessons) -> Told:
     if lessons.told is None:
-        raise ValueError("this method learns from a teacher; give what one told of the days that are learnt from")
+        raise TrainingError("this method learns from a teacher; give what one told of the days that are learnt from")
     return lessons.told
