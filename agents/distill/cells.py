@@ -151,9 +151,11 @@ def _of(cell: Cell, share: np.ndarray) -> float:
 
 
 def _kept(cells: Sequence[Cell], light: np.ndarray, least: float) -> list[int]:
-    bright = {max((k for k, c in enumerate(cells) if c.tasks == own), key=lambda k: light[k]) for own in
-              {cell.tasks for cell in cells}}  # fmt: skip
-    kept = [k for k in range(len(cells)) if light[k] >= least or k in bright]
+    bright: dict[tuple[int, ...], int] = {}  # the brightest cell of each task
+    for k, cell in enumerate(cells):
+        if cell.tasks not in bright or light[k] > light[bright[cell.tasks]]:
+            bright[cell.tasks] = k
+    kept = [k for k in range(len(cells)) if light[k] >= least or k in bright.values()]
     if len(kept) < 3:
         raise TrainingError(
             f"{len(kept)} students are left and three are needed to agree; lower prune, or use more cells"

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from lobarena.agents.distill.cells import Parts, grouped
 from lobarena.agents.distill.geometry import unit
-from lobarena.agents.distill.lessons import TARGET_CUT, Lessons, Units, Voice
+from lobarena.agents.distill.lessons import REGIMES, TARGET_CUT, Lessons, Units, Voice
 from lobarena.agents.distill.student import Size, Students
 from lobarena.agents.distill.training import Samples
 from lobarena.agents.learner import TrainingError
@@ -76,7 +76,7 @@ class Cooperation:
         self._shift = torch.from_numpy(parts.shift)
         self._whole = torch.from_numpy(parts.whole).flatten(0, 1)  # (G D, p)
         self._whole_shift = torch.from_numpy(parts.whole_shift)
-        inside = np.array([[regime in cell.regimes for regime in range(3)] for cell in parts.cells])
+        inside = np.array([[regime in cell.regimes for regime in range(REGIMES)] for cell in parts.cells])
         self._inside = torch.from_numpy(np.where(inside, 1.0, shares.elsewhere)).float()  # (K, REGIMES)
 
     def usable(self, lessons: Lessons) -> np.ndarray:
