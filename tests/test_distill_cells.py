@@ -142,7 +142,7 @@ def cooperate(given, heard, out, steps=60, shares=Shares(), design=DESIGN):  # n
 
 @pytest.fixture(scope="module")
 def cooperated(given, heard, tmp_path_factory):
-    return cooperate(given, heard, tmp_path_factory.mktemp("cmm") / "run", 90)
+    return cooperate(given, heard, tmp_path_factory.mktemp("cmm") / "run", 30)
 
 
 def test_students_learn_their_parts_and_the_terms_fall(cooperated):

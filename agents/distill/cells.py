@@ -22,6 +22,7 @@ from lobarena.agents.windows.targets import TASKS
 
 STRETCHES = {1: ((0, 1, 2),), 2: ((0, 1), (2,)), 3: ((0,), (1,), (2,))}  # of regimes, by their number
 _ROWS = 20_000
+_EMBARGO = 120  # looks between what the probe reads and what it is judged on: a minute of snapshots
 
 
 @dataclass(frozen=True)
@@ -282,7 +283,9 @@ def shares(
 
     some = rows[:: -(-len(rows) // _ROWS)]
     cut = int(first * len(some))
-    late = some >= some[min(cut, len(some) - 1)] + 200  # looks between: no target reaches over
+    late = some >= some[min(cut, len(some) - 1)] + _EMBARGO
+    if not late.any():
+        return np.full((groups, len(TASKS), REGIMES), np.nan)
     count = len(some)
     evidence = Evidence(
         hidden=grouped(voice.states(some), groups),

@@ -30,6 +30,7 @@ class Forecaster:
     def parameters(self) -> int:
         """Of all that a forecast is computed from."""
         drawn = {"shift", "scale", "tasks", "frequency", "mean", "bin_head"}
+        drawn |= set() if self.about.form == "learned" else {"score"}
         return sum(a.size for part in (self.students, self.gate) for name, a in part.items() if name not in drawn)
 
     @property
