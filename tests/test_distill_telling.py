@@ -1,4 +1,4 @@
-"""What a teacher tells of a day: its own forecasts and states, computed once, refused when it is another's; the command."""
+"""What a teacher tells of a day: its forecasts and states, computed once, refused when of another; and the command."""
 
 from dataclasses import replace
 
