@@ -125,6 +125,11 @@ class LocalModel:
             self._fixed = (fixed, cache)
         return len(fixed) if known else 0, copy.deepcopy(self._fixed[1])
 
+    @property
+    def tokenizer(self) -> Any:
+        """The model's own."""
+        return self._tokenizer
+
     def _prompt(self, messages: Messages) -> tuple[list[int], list[int]]:
         """Tokens before the data, which are the same for every prompt of a version, and from the data on.
 
