@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lobarena.sim.actions import FAULTS, WIDTH, WIDTHS
-from lobarena.sim.blocks import ROW, layout
+from lobarena.sim.blocks import QUEUES, ROW, layout
 from lobarena.sim.case import ACCOUNT, CASE, DECK, LEARNER
 from lobarena.sim.checkpoint import resume
 from lobarena.sim.desk import answer
@@ -88,6 +88,7 @@ class Batch:
         ):
             deck[name] = array.ctypes.data
         deck["n"], deck["k"], deck["features"], deck["depth"] = n, k, features, settings.history
+        deck["queues"] = QUEUES in settings.observation
         deck["action"], deck["order_size"] = settings.kind, settings.order_size
         deck["thinking_ns"], deck["weights"] = settings.thinking_ns, settings.reward.weights()
         self.deck = deck

@@ -33,6 +33,9 @@ class Seats(ParallelEnv[str, np.ndarray, Any]):
         self.action_spaces = {name: action_space(self.settings.action) for name in self.possible_agents}
         batch, width = self.batch, (self.action_spaces["seat_1"].shape or (1,))[0]
         self._take = {name: taker(batch.actions[0, place], width) for place, name in enumerate(self.possible_agents)}
+        self._never = dict.fromkeys(self.possible_agents, False)  # truncations, of every step
+        self._time = 6 * seats  # where `batch.read` has the time: behind rewards, accounts and positions
+        self._columns = [slice(at, at + seats) for at in (*range(0, self._time, seats), self._time + 1)]
         self._seen, self._parts = list(batch.observations[0]), list(batch.parts[0])  # a view a learner
 
     def observation_space(self, agent: str) -> gymnasium.spaces.Box:
@@ -68,29 +71,27 @@ class Seats(ParallelEnv[str, np.ndarray, Any]):
         if not names:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset()")
         try:
-            said = [actions[name] for name in names]
+            for name in names:
+                self._take[name](actions[name])
         except KeyError as error:
             raise ValueError(f"no action for {error}; every agent in `agents` acts at each step") from error
-        for name, action in zip(names, said, strict=True):
-            self._take[name](action)
         self.batch.step()
         told = self._told()
         if len(names) < len(self.possible_agents):
             told = tuple({name: every[name] for name in names} for every in told)
-        observations, rewards, over, infos = told
+        observations, rewards, over, never, infos = told
         if True in over.values():
             self.agents = [name for name in names if not over[name]]
-        return observations, rewards, over, dict.fromkeys(names, False), infos
+        return observations, rewards, over, never, infos
 
     def _told(self) -> tuple[dict[str, Any], ...]:
-        """Observations, rewards, whether each is out, and infos of all, also of those that play no more."""
-        k, values = len(self.possible_agents), self.batch.read()
-        columns = [values[at : at + k] for at in range(0, 6 * k, k)]
-        time, out = values[6 * k], values[6 * k + 1 :]
+        """What `step` gives, of all: also of those that play no more."""
+        values = self.batch.read()
+        time, columns = values[self._time], [values[column] for column in self._columns]
         observations: dict[str, np.ndarray] = {}
         rewards, over, infos = {}, {}, {}
-        for name, seen, parts, gone, reward, wealth, fees, held, lots, position in zip(
-            self.possible_agents, self._seen, self._parts, out, *columns, strict=True
+        for name, seen, parts, reward, wealth, fees, held, lots, position, gone in zip(
+            self.possible_agents, self._seen, self._parts, *columns, strict=True
         ):
             observations[name], rewards[name], over[name] = seen.copy(), reward, gone
             infos[name] = {
@@ -102,7 +103,7 @@ class Seats(ParallelEnv[str, np.ndarray, Any]):
                 "parts": parts.copy(),
                 "time": time,
             }
-        return observations, rewards, over, infos
+        return observations, rewards, over, self._never.copy(), infos
 
 
 def parallel_env(seats: int = 2, **settings: Any) -> Seats:
