@@ -111,7 +111,7 @@ class Batch:
         self.out = words[flags:].view(bool)[:learners].reshape(n, k)
         self.out[:] = True
         # rewards, accounts, positions, times and `out` as Python's numbers, one after the other
-        self.read = partial(Struct(f"{money * learners}d{learners + n}q{learners}?").unpack_from, memoryview(words))
+        self.read = partial(Struct(f"{money * learners}d{learners + n}q{learners}?").unpack_from, words.data)
 
     def _samples(self) -> list[int]:
         """One day of each contract: their books are as large as their contract needs."""

@@ -39,7 +39,7 @@ def fill(buffer: np.ndarray, action: Any, width: int) -> None:
 
 def taker(buffer: np.ndarray, width: int) -> Callable[[Any], None]:
     """`fill` for one learner, (WIDTH,) f8: a single number needs no array."""
-    number = memoryview(buffer)
+    number = buffer.data
 
     def take(action: Any) -> None:
         if width == 1:

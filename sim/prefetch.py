@@ -53,12 +53,14 @@ def fetch_levels(address, book):
     level = address + np.uint64(_ORDER * slots)
     bits = level + np.uint64(_LEVEL * 2 * levels)
     for side in range(2):
-        at = min(max(np.int64(book["best"][side]), 0), levels - 1) + (levels if side == ASK else 0)
+        best = np.int64(book["best"][side])  # outside the book when the side is empty
+        at = (levels if side == ASK else 0) + (best if 0 <= best < levels else 0)
         fetch(np.uint64(bits + np.uint64(at >> 3)))
         for line in range(_NEAR):
             away = line * (_LINE if side == ASK else -_LINE)
             fetch(np.uint64(level + np.uint64(max(0, _LEVEL * at + away))))
-    fetch(np.uint64(address + np.uint64(_ORDER * max(0, np.int64(book["free"])))))
+    free = np.int64(book["free"])
+    fetch(np.uint64(address + np.uint64(_ORDER * (free if free != NONE else 0))))
 
 
 @kernel
