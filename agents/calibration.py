@@ -5,13 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lobarena.agents.windows.looks import looks
 from lobarena.data.schema import ASK, BID, MARK, TAKE, TRADE, TRADING
 from lobarena.sim.feed import Feed
-from lobarena.sim.market import Market, Seat
 from lobarena.sim.minds import PAUSE_S
 
 _LEAST = 20  # intervals in which trades must reach a distance for it to count in the fit
-_IDLE_NS = 3_600 * 10**9  # between looks of the seat that only makes the market publish
 _FURTHEST = 200.0  # ticks from the mid that the fit looks at
 
 _INTERVAL = np.dtype(
@@ -20,6 +19,7 @@ _INTERVAL = np.dtype(
         ("mid", "f8"),  # ticks, of the first
         ("move", "f8"),  # ticks, of the mid
         ("spread", "f8"),  # ticks, of the first
+        ("size", "f8"),  # lots, mean of its two best
         ("lots", "i8"),  # traded meanwhile
         ("reach", "f8", (2,)),  # ticks from the first mid that buyers and sellers reached; -inf without a trade
     ]
@@ -27,7 +27,9 @@ _INTERVAL = np.dtype(
 
 
 def fit(feeds: Sequence[Feed]) -> dict[str, float]:
-    """sigma (ticks a root second), A (per s), k (per tick), spread (ticks), volume (lots per s); {} without data.
+    """sigma (ticks a root second), A (per s), k (per tick), spread (ticks), size (lots), volume (lots per s).
+
+    {} without data.
 
     A exp(-k d) is the rate at which trades of one side reach d ticks from the mid (Avellaneda & Stoikov 2008, eq. 12):
     a line through log rates, weighted by how often each distance was reached. Thin days: where fewer than two distances
@@ -44,6 +46,7 @@ def fit(feeds: Sequence[Feed]) -> dict[str, float]:
         "A": intensity,
         "k": k,
         "spread": float(rows["spread"].mean()),
+        "size": float(rows["size"].mean()),
         "volume": float(rows["lots"].sum()) / seconds,
     }
 
@@ -62,6 +65,7 @@ def _intervals(feed: Feed) -> np.ndarray:
     rows = np.zeros(len(marks) - 1, _INTERVAL)
     rows["seconds"], rows["move"] = np.diff(shots["time"]) / 1e9, np.diff(mid)
     rows["mid"], rows["spread"], rows["lots"] = mid[:-1], (ask - bid)[:-1], np.diff(shots["volume"])
+    rows["size"] = ((shots["bid_size"][:, 0] + shots["ask_size"][:, 0]) / 2)[:-1]
     takes = np.flatnonzero(events["kind"] == TAKE)
     _reach(rows, events[takes], np.searchsorted(marks, takes) - 1)
     quoted = (shots["kind"] == TRADING) & (shots["bid_size"][:, 0] > 0) & (shots["ask_size"][:, 0] > 0)
@@ -71,23 +75,21 @@ def _intervals(feed: Feed) -> np.ndarray:
 
 def _published(feed: Feed) -> np.ndarray:
     """The same of a record of events: its market runs with an idle seat, and its publications are the books."""
-    market, events = Market(feed), feed.events
-    market.start([Seat(every_ns=_IDLE_NS)], int(feed.sessions[0, 0]), int(feed.sessions[-1, 1]))
-    while (seat := market.run()) > 0:
-        market.decide(seat, keep=True)
-    marks = market.marks
-    if len(marks) < 2:
+    events, seen = feed.events, looks(feed)
+    if len(seen) < 2:
         return np.zeros(0, _INTERVAL)
-    rows = np.zeros(len(marks) - 1, _INTERVAL)
-    mid = marks["mid2"] / 2
-    rows["seconds"], rows["move"] = np.diff(marks["time"]) / 1e9, np.diff(mid)
-    rows["mid"], rows["spread"] = mid[:-1], marks["spread"][:-1]
+    rows = np.zeros(len(seen) - 1, _INTERVAL)
+    bid, ask = seen["bid"][:, 0].astype(float), seen["ask"][:, 0].astype(float)
+    mid, time = (bid + ask) / 2, seen["published"]
+    rows["seconds"], rows["move"] = np.diff(time) / 1e9, np.diff(mid)
+    rows["mid"], rows["spread"] = mid[:-1], (ask - bid)[:-1]
+    rows["size"] = ((seen["bid_size"][:, 0] + seen["ask_size"][:, 0]) / 2)[:-1]
     trades = events[np.isin(events["kind"], (TAKE, TRADE))]
-    place = np.searchsorted(marks["time"], trades["time"], "right") - 1
+    place = np.searchsorted(time, trades["time"], "right") - 1
     inside = (place >= 0) & (place < len(rows))
     np.add.at(rows["lots"], place[inside], trades["size"][inside])
     _reach(rows, trades, place)
-    quoted = marks["spread"] > 0
+    quoted = (seen["bid_size"][:, 0] > 0) & (seen["ask_size"][:, 0] > 0)
     usable = quoted[:-1] & quoted[1:] & (rows["seconds"] > 0) & (rows["seconds"] < PAUSE_S)
     return np.compress(usable, rows)
 

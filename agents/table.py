@@ -28,6 +28,7 @@ AGENTS: dict[str, str] = {
     "sac": "lobarena.agents.learned:Sac",
     "dqn": "lobarena.agents.learned:Dqn",
     "llm": "lobarena.agents.llm.agent:Llm",
+    "tuned-llm": "lobarena.agents.teacher.agent:TunedLlm",
 }
 GROUP = "lobarena.agents"
 

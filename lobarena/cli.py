@@ -1,4 +1,4 @@
-"""The command line: `lobarena tournament | report | explain | train | tune | lint | data | llm | agents | version`.
+"""The command line: `lobarena tournament`, `report`, `explain`, `train`, `tune`, `teach`, `lint`, `llm` and more.
 
 Commands import what they need when they run, so that help and version answer at once.
 """
@@ -9,7 +9,17 @@ from typing import Any
 
 import typer
 
-from lobarena import __version__, cli_data, cli_explain, cli_lint, cli_llm, cli_report, cli_tournament, cli_train
+from lobarena import (
+    __version__,
+    cli_data,
+    cli_explain,
+    cli_lint,
+    cli_llm,
+    cli_report,
+    cli_teach,
+    cli_tournament,
+    cli_train,
+)
 from lobarena.terminal import STDOUT, WRONG, Json, console, remark, table, write_json
 
 app = typer.Typer(
@@ -26,6 +36,7 @@ app.command(epilog=cli_report.EXAMPLE)(cli_report.report)
 app.command(epilog=cli_explain.EXAMPLE)(cli_explain.explain)
 app.command(epilog=cli_train.EXAMPLE)(cli_train.train)
 app.command(epilog=cli_train.TUNE_EXAMPLE)(cli_train.tune)
+app.command(epilog=cli_teach.EXAMPLE)(cli_teach.teach)
 app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_llm.app, name="llm")

@@ -35,7 +35,7 @@ def kernel_sources() -> list[pathlib.Path]:
     """Every file of the package that kernels depend on: those that make some, and all that these import."""
     root = pathlib.Path(__file__).parent.parent
     folders = (root / name for name in ("data", "sim", "agents", "benchmarks"))
-    texts = {path: path.read_text("utf-8") for folder in folders for path in folder.glob("*.py")}
+    texts = {path: path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py")}
     found: set[pathlib.Path] = set()
     left = [path for path, text in texts.items() if _MAKES.search(text)]
     while left:

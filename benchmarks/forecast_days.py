@@ -1,0 +1,37 @@
+"""The days that forecasters learn from and are judged on: split as a tournament of the same data splits them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lobarena.agents.calibration import fit
+from lobarena.agents.windows.course import Course, course
+from lobarena.agents.windows.day import read_day
+from lobarena.benchmarks.config import settings
+from lobarena.benchmarks.programme import fields, training
+from lobarena.data.catalogue import read_day as recorded
+from lobarena.data.catalogue import rows_of
+from lobarena.sim.feed import feed_of
+from lobarena.sim.synthetic import embedded_root, training_root
+
+
+def courses(
+    data: str, contracts: Sequence[str] = (), train_days: int = 10**6, train_share: float = 0.6, embargo_s: float = 60.0
+) -> list[Course]:
+    """Every contract of a catalogue, of the embedded days ("synthetic") or of the made-up training days ("training").
+
+    A contract's first `train_days`, at most all but its last, may be learnt from and chosen on; of a contract with a
+    single day the first `train_share` may. ConfigError and ValueError say what is missing.
+    """
+    options = {"data": data, "contracts": tuple(contracts), "train_days": train_days}
+    config = settings(None, options | {"train_share": train_share, "embargo_s": embargo_s})
+    made = {"synthetic": embedded_root, "training": training_root}
+    found = []
+    for contract in fields(config, made[data](0) if data in made else Path(data)):
+        fitted = fit([feed_of(day) for day in training(contract)])
+        files = list(dict.fromkeys((*contract.train, *contract.test)))
+        days = [read_day(feed_of(recorded(file), digest=file.digest), fitted) for file in files]
+        first = contract.cut + round(embargo_s * 1e9)
+        if not contract.cut:
+            first = int(rows_of(recorded(contract.test[0]))["time"][0])
+        found.append(course(contract.symbol, days, first))
+    return found

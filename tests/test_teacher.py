@@ -1,0 +1,208 @@
+"""Teachers of a tiny random model: causal, the same in chunks and look by look, resumable, and what they refuse."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lobarena.agents.teacher.backbone import backbone
+from lobarena.agents.teacher.chunks import CONTEXT, LOOKS, Rows
+from lobarena.agents.teacher.stream import Stream
+from lobarena.agents.teacher.trained import trained
+from lobarena.agents.teacher.training import CHECKPOINT, Schedule, Standard, forecasts, skill, start
+from lobarena.agents.weight_file import WeightsError, read_arrays
+from lobarena.agents.windows.course import Course
+from lobarena.agents.windows.day import Day
+from lobarena.agents.windows.numbers import COUNT
+from lobarena.benchmarks import teacher_table
+from lobarena.benchmarks.teaching import rows_of, teach
+from tests.tiny_model import tiny_model
+
+SCHEDULE = Schedule(steps=6, batch=4, every=3)
+
+
+def made_up_day(looks=700, seed=0, pause=300):
+    """Spread and volume follow a number of the look, with noise; the move follows the sign of another, before it."""
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=(looks, COUNT)).astype(np.float32)
+    place = np.concatenate([np.arange(1, pause + 1), [0], np.arange(1, looks - pause)])
+    targets = rng.normal(size=(looks, 3)) * 0.3
+    targets[:, 1] += numbers[:, 1]
+    targets[:, 2] += numbers[:, 2] + 0.5
+    targets[1:, 0] += np.sign(numbers[:-1, 3])
+    targets[place == 0] = np.nan
+    scales = np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
+    return Day("XX1", 20240103, np.arange(looks) * 5 * 10**9, place, numbers, targets, scales, f"{seed:064x}")
+
+
+def made_up_course(seed=0):
+    day = made_up_day(seed=seed)
+    at = np.arange(len(day.time))
+    known = day.place > 0
+    return Course("XX1", (day,), (known & (at < 400),), (known & (at >= 410) & (at < 550),), (known & (at >= 560),))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("model"))
+
+
+def build(model, **changes):
+    from lobarena.agents.llm.local import digest
+    from lobarena.agents.teacher.trained import Build
+
+    return replace(Build(digest(model), 0), **changes)
+
+
+@pytest.fixture(scope="module")
+def taught(model, tmp_path_factory):
+    out = tmp_path_factory.mktemp("teacher") / "run"
+    file, history = teach([made_up_course()], build(model), model, SCHEDULE, out)
+    return file, history
+
+
+def test_chunks_that_cover_the_days_name_every_look_once():
+    day = made_up_day()
+    rows = Rows.of([day, day])
+    seen = np.zeros(2 * len(day.time), int)
+    for chunk, wanted in rows.covering(5):
+        assert chunk.shape == wanted.shape
+        assert chunk.shape[1] == LOOKS
+        np.add.at(seen, chunk[wanted], 1)
+        inside = chunk[0][chunk[0] >= 0]
+        assert (np.diff(inside) == 1).all()
+        assert (np.diff(np.tile(day.place, 2)[inside]) == 1).all()
+    np.testing.assert_array_equal(seen, np.tile(day.place > 0, 2).astype(int))
+
+
+def test_drawn_chunks_stay_in_their_row_of_looks():
+    day = made_up_day()
+    rows = Rows.of([day])
+    chunks = rows.drawn(np.random.default_rng(0), 200)
+    for chunk in chunks:
+        inside = chunk[chunk >= 0]
+        assert len(inside)
+        assert (day.place[inside] > 0).all()
+        assert (np.diff(day.place[inside]) == 1).all()
+    assert len(np.unique(chunks[:, 0])) > 100
+
+
+def test_no_forecast_changes_when_later_looks_do(model, taught):
+    teacher = trained(taught[0], model).teacher
+    day = made_up_day(seed=3)
+    later = day.numbers.copy()
+    later[200:] = 0
+    first, second = (forecasts(teacher, Rows.of([replace(day, numbers=numbers)])) for numbers in (day.numbers, later))
+    np.testing.assert_allclose(first[:200], second[:200], atol=1e-6)
+    assert np.abs(first[200:280] - second[200:280]).max() > 1e-3
+
+
+@pytest.mark.parametrize("lora", [0, 2])
+def test_look_by_look_gives_the_forecasts_of_the_chunks(model, tmp_path, lora):
+    day = made_up_day(looks=180, seed=4, pause=150)
+    file, _ = teach([made_up_course()], build(model, lora=lora), model, replace(SCHEDULE, steps=3), tmp_path / "run")
+    teacher = trained(file, model).teacher
+    whole = forecasts(teacher, Rows.of([day]))
+    stream, k = Stream(teacher), 0
+    for count in (1, 3, 1, CONTEXT, 5, 40, 2, 1, 50):
+        told = stream.read(list(day.numbers[k : k + count]))
+        k += count
+        np.testing.assert_allclose(told, whole[k - 1], atol=1e-5)
+    assert k > 2 * LOOKS
+
+
+def test_training_begins_at_the_ridge_forecast_and_learns_what_it_leaves(model, tmp_path):
+    course = made_up_course()
+    learn = rows_of([course], "learn")
+    file, history = teach([course], build(model), model, Schedule(steps=60, batch=8, every=20), tmp_path / "run")
+    one = trained(file, model)
+    scaled = Standard.of(learn).scale(learn.targets)
+    found = skill(forecasts(one.teacher, learn), scaled)
+    assert found[1] > 0.8
+    assert found[2] > 0.8
+    untrained = trained(file, model).teacher
+    start(untrained, learn)
+    assert (
+        found[0]
+        > skill(untrained.skip(untrained.standard(torch.from_numpy(learn.numbers))).detach().numpy(), scaled)[0]
+    )
+    assert [row["steps"] for row in history] == [20, 40, 60]
+
+
+def test_a_run_stopped_half_way_goes_on_to_the_same_weights(model, taught, tmp_path):
+    class StoppedError(Exception):
+        pass
+
+    def stop(done, total, text):
+        if done == 5:
+            raise StoppedError
+
+    out = tmp_path / "run"
+    with pytest.raises(StoppedError):
+        teach([made_up_course()], build(model), model, SCHEDULE, out, advance=stop)
+    file, history = teach([made_up_course()], build(model), model, SCHEDULE, out)
+    assert file.read_bytes() == taught[0].read_bytes()
+    assert (out / CHECKPOINT).read_bytes() == (taught[0].parent / CHECKPOINT).read_bytes()
+    assert history == taught[1]
+
+
+def test_a_folder_of_another_training_is_refused(model, taught):
+    with pytest.raises(WeightsError, match="another training"):
+        teach([made_up_course(seed=1)], build(model), model, SCHEDULE, taught[0].parent)
+
+
+def test_a_random_control_has_the_architecture_and_none_of_the_weights(model):
+    own, control, again = (backbone(model, 0, *rest) for rest in (("pretrained", 0), ("random", 1), ("random", 1)))
+    shapes = {name: value.shape for name, value in own.state_dict().items()}
+    assert shapes == {name: value.shape for name, value in control.state_dict().items()}
+    name = "layers.0.self_attn.q_proj.weight"
+    assert not torch.equal(own.state_dict()[name], control.state_dict()[name])
+    assert torch.equal(again.state_dict()[name], control.state_dict()[name])
+    assert len(backbone(model, 1).layers) == 1
+    with pytest.raises(ValueError, match="3 layers asked for"):
+        backbone(model, 3)
+
+
+def test_a_teacher_of_another_model_is_refused(taught, tmp_path):
+    other = tiny_model(tmp_path / "other", seed=1)
+    with pytest.raises(WeightsError, match="belongs to a model"):
+        trained(taught[0], other)
+
+
+@pytest.mark.parametrize("change", ["names", "build", "mean", "array", "nan"])
+def test_a_damaged_or_foreign_file_is_refused(model, taught, tmp_path, change):
+    from lobarena.agents.weight_file import write
+
+    arrays, about = read_arrays(taught[0], 1 << 24)
+    settings = dict(about["settings"])
+    if change == "array":
+        arrays.pop("head.weight")
+    elif change == "nan":
+        arrays["head.weight"][0, 0] = np.nan
+    else:
+        settings[change] = {"names": ["move"], "build": {"model": "x"}, "mean": [1, 2, "3"]}[change]
+    path = write(tmp_path / "bad.safetensors", arrays, about | {"settings": settings})
+    with pytest.raises(WeightsError):
+        trained(path, model)
+
+
+def test_a_constant_target_is_told_by_name():
+    day = made_up_day()
+    day.targets[:, 1] = np.where(day.place > 0, 1.0, np.nan)
+    with pytest.raises(ValueError, match="'spread' is the same"):
+        Standard.of(Rows.of([day]))
+
+
+def test_the_table_judges_every_forecaster_on_the_same_looks(model, taught):
+    rows = teacher_table.table([made_up_course()], {"tiny": trained(taught[0], model)}, lambda text: None)
+    assert [row["forecaster"] for row in rows] == [
+        "hand-made, ridge", "hand-made, boosted trees", "tiny", "tiny, ridge", "tiny, with hand-made",
+    ]  # fmt: skip
+    assert len({row["looks"] for row in rows}) == 1
+    assert rows[0]["spread"][0] > 0.8
+    assert rows[0]["spread"][1] < rows[0]["spread"][0] < rows[0]["spread"][2]
+    assert rows[0]["spread less"] == [0, 0, 0]
+    text = teacher_table.markdown(rows)
+    assert text.count("\n") == 6
+    assert "| XX1 | tiny, ridge |" in text
