@@ -191,4 +191,3 @@ def digest(path: Path) -> str:
     return (
         found[0].hexdigest() if len(found) == 1 else hashlib.sha256(b"".join(one.digest() for one in found)).hexdigest()
     )
-
