@@ -136,7 +136,7 @@ class Served:
                 return _said(told, used)
             used.nothing()  # a refused call costs nothing
             # llama-cpp-python says 500 to a form it does not know; from a server that knows it, 500 is a fault
-            if status not in _NO_SCHEMA and (status != 500 or self._heard):
+            if self._heard or status not in _NO_SCHEMA | {500}:
                 break
         text = f"{status} {told[:_LARGEST].decode(errors='replace')}"
         if status not in _LATER:
