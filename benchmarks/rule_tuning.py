@@ -17,12 +17,12 @@ from lobarena.agents.calibration import fit
 from lobarena.agents.forecast import Rule
 from lobarena.agents.foretold import Forecaster, Foretold
 from lobarena.agents.learner import TrainingError
-from lobarena.agents.split import Part
+from lobarena.agents.split import Part, clipped
 from lobarena.agents.training import Plan, episodes_of
 from lobarena.agents.validation import pnlmap
 from lobarena.benchmarks.match import measure
 from lobarena.benchmarks.programme import clip
-from lobarena.data.catalogue import DayFile, days, read_day
+from lobarena.data.catalogue import DayFile, days, read_day, rows_of
 from lobarena.data.sessions import session_times, weekday_before
 from lobarena.sim.feed import feed_of
 from lobarena.sim.market import Latency, Market, Seat
@@ -88,7 +88,10 @@ def search(
     order_size: int = 1,
     on_progress: Progress = lambda *_: None,
 ) -> list[Tried]:
-    """The rules that were tried, the best first. With orders of one lot kappa_v changes nothing and is left alone."""
+    """The rules that were tried, the best first; TrainingError when none traded enough to be judged.
+
+    With orders of one lot kappa_v changes nothing and is left alone.
+    """
     try:
         import optuna
     except ImportError as error:
@@ -107,6 +110,11 @@ def search(
         study.tell(trial, max(tried.pnlmap, -1e9))
         found.append(tried)
         on_progress(number + 1, trials, f"PnLMAP {tried.pnlmap:,.1f}")
+    if all(one.pnlmap == -np.inf for one in found):
+        raise TrainingError(
+            f"no rule had {LEAST_FILLS:g} fills an episode, so none can be judged; give more or longer episodes, and "
+            "see whether the forecaster answers at all"
+        )
     return sorted(found, key=lambda one: -one.pnlmap)
 
 
@@ -176,10 +184,14 @@ def _fitted(files: Sequence[DayFile], train: Part) -> dict[str, float]:
 
 
 def _spans(file: DayFile, part: Part) -> list[tuple[int, int]]:
+    """The sessions of a day inside a stretch, as far as they are recorded."""
     recording = read_day(file)
+    times = rows_of(recording)["time"]
+    if not len(times):
+        return []
     spans = session_times(recording.contract, recording.trading_day, weekday_before(recording.trading_day))
-    first, last = part.between
-    return [(max(a, first), min(b, last)) for a, b in spans.tolist() if max(a, first) < min(b, last)]
+    first, last = max(part.between[0], int(times[0])), min(part.between[1], int(times[-1]))
+    return [(start, end) for start, end in clipped(spans, first, last).tolist()] if first < last else []
 
 
 def _root(plan: Plan) -> Path:

@@ -97,9 +97,20 @@ def test_only_what_is_to_be_validated_on_is_watched(plan):
     assert all(first <= one.published.min() and one.published.max() <= last for one in watched)
 
 
-def test_a_rule_that_hardly_trades_does_not_win(plan, monkeypatch):
-    monkeypatch.setattr(rule_tuning, "LEAST_FILLS", 1e9)
-    assert {one.pnlmap for one in search(watch(Same(), plan, 1), trials=2)} == {-np.inf}
+def test_a_rule_that_hardly_trades_is_not_judged(plan, monkeypatch):
+    watched = watch(Same(), plan, 1)
+    most = max(one.fills for one in search(watched, trials=6))
+    monkeypatch.setattr(rule_tuning, "LEAST_FILLS", most)
+    assert {one.fills for one in search(watched, trials=6) if one.pnlmap > -np.inf} == {most}
+    monkeypatch.setattr(rule_tuning, "LEAST_FILLS", most + 1)
+    with pytest.raises(TrainingError, match="none can be judged; give more or longer episodes"):
+        search(watched, trials=6)
+
+
+def test_sessions_that_were_not_recorded_are_not_watched(plan):
+    whole = Part(plan.split.validation[0].contracts, (0, 2**62))
+    watched = watch(Same(), replace(plan, split=Split(plan.split.train, (whole,))), 1)
+    assert all(len(one.published) > 60 for one in watched)
 
 
 def test_orders_of_one_lot_leave_the_size_alone(plan):
