@@ -144,7 +144,9 @@ class _Watcher:
         pass
 
     def act(self, observation: Any) -> None:
-        self._looks.append(np.array(observation).reshape(1))
+        row = np.empty(1, observation.dtype)
+        row[0] = observation  # np.array(observation) would be the market's own memory, which the next look overwrites
+        self._looks.append(row)
 
 
 def _play(market: Market, agent: Agent, opens: int, closes: int, fitted: dict[str, float], order_size: int) -> None:

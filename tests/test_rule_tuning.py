@@ -93,6 +93,7 @@ def test_only_what_is_to_be_validated_on_is_watched(plan):
     (validation,) = plan.split.validation
     watched = watch(Same(), plan, 1)
     first, last = validation.between
+    assert all((np.diff(one.published) > 0).all() for one in watched)
     assert all(first <= one.opens < one.closes <= last for one in watched)
     assert all(first <= one.published.min() and one.published.max() <= last for one in watched)
 
