@@ -68,6 +68,7 @@ def tune(
     The days are those that `lobarena train` validates on: no tournament plays them.
     """
     from dataclasses import asdict
+    from math import isfinite
 
     from lobarena.agents.llm.answer import LlmError
     from lobarena.agents.table import make, parse
@@ -88,13 +89,22 @@ def tune(
     with progress(f"{name}: forecasts") as advance:
         watched = watch(forecaster, days, order_size, advance)
         found = search(watched, trials, seed, order_size, advance)
-    rows = [asdict(one) | {"rule": as_parameters(one.rule)} for one in found]
+    rows: list[dict[str, Any]] = [
+        asdict(one) | {"rule": as_parameters(one.rule), "pnlmap": one.pnlmap if isfinite(one.pnlmap) else None}
+        for one in found
+    ]
     if json:
         write_json(json, {"agent": agent, "episodes": len(watched), "trials": rows})
     if json == STDOUT:
         return
     shown = {"rule": "rule", "pnlmap": "PnLMAP, CNY / lot", "epnl": "EPnL, CNY", "map": "MAP, lots", "fills": "fills"}
-    table(f"{name}: best of {len(watched)} validation episodes first", shown, rows[:10])
+    told = [
+        row
+        | {key: "-" if row[key] is None else f"{row[key]:,.1f}" for key in ("pnlmap", "epnl", "fills")}
+        | {"map": f"{row['map']:.2f}"}
+        for row in rows[:10]
+    ]
+    table(f"{name}: best of {len(watched)} validation episodes first", shown, told)
     joint = "," if ":" in agent else ":"
     console().print(
         f"use it: lobarena tournament --agents {agent}{joint}{rows[0]['rule']}", markup=False, soft_wrap=True
