@@ -3,15 +3,19 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from lobarena.agents.base import NO_QUOTES, Context, Quotes
+from lobarena.agents.forecast import Forecast, Rule, to_quotes
 from lobarena.agents.llm.answer import LlmError, Source, Unanswered
 from lobarena.agents.llm.fetch import fetched
-from lobarena.agents.llm.forecast import Rule, to_quotes
 from lobarena.agents.llm.prompt import DEFAULT, Looks, load
 from lobarena.agents.llm.transcript import Budget, Transcript
-from lobarena.agents.quoting import Volatility, limit_of, view
+from lobarena.agents.quoting import View, Volatility, limit_of, view
+
+STAY: Literal["stay"] = "stay"
 
 
 @dataclass
@@ -27,6 +31,7 @@ class Llm:
     endpoint: str = ""  # of an OpenAI-compatible server, such as http://localhost:8000/v1
     transcript: str = ""  # file where every call is written, and looked up first
     prompt: str = DEFAULT  # version
+    dtype: str = "float32"  # of a model on this machine; bfloat16 is faster on some, and gives other answers
     every: int = 10  # looks between two calls; between them the quotes stay
     timeout_s: float = 0.9  # of a call, retries included; below the tournament's deadline of 1 s
     attempts: int = 3  # at an endpoint that is busy, broken or away
@@ -73,25 +78,42 @@ class Llm:
         self.flop = 2.0 * getattr(self, "parameters", float("nan")) * self._read / self._acts
         return quotes
 
+    def forecast(self, observations: np.ndarray) -> np.ndarray:
+        """Its forecasts at the looks of an episode, without quoting; as agents/foretold.py says."""
+        rows = np.full((len(observations), 4), np.nan)
+        for row, observation in zip(rows, observations, strict=True):
+            told = self._foretell(view(observation), observation)
+            if told != STAY:
+                row[:] = (told.move, told.spread, told.volume, told.confidence) if told else np.inf
+        return rows
+
     def _quotes(self, observation: Any) -> Quotes | None:
         seen = view(observation)
+        told = self._foretell(seen, observation)
+        if told == STAY:
+            return None
+        if told is None or seen is None:
+            return NO_QUOTES
+        return to_quotes(told, self._rule, self._context, seen, self._volatility.sigma, self._limit)
+
+    def _foretell(self, seen: View | None, observation: Any) -> Forecast | Literal["stay"] | None:
+        """A new forecast, none where there is no mid or no answer, STAY between two calls."""
         if seen is None:
             self._since = 0
-            return NO_QUOTES
+            return None
         self._looks.see(seen, int(observation["volume"]))
-        sigma = self._volatility.update(seen.published, seen.mid)
+        self._volatility.update(seen.published, seen.mid)
         self._since += 1
         if self._since % self.every != 1 % self.every:
-            return None
+            return STAY
         try:
             reply = self._source.ask(self._prompt.messages(self._looks.rows(self._prompt.columns)), self.timeout_s)
         except Unanswered as why:
             self.failures[why.kind] += 1
             self.tokens = why.prompt_tokens + why.answer_tokens
-            return NO_QUOTES
+            return None
         self.tokens = reply.prompt_tokens - reply.cached_tokens + reply.answer_tokens
-        forecast = reply.answer.forecast(reply.confidence)
-        return to_quotes(forecast, self._rule, self._context, seen, sigma, self._limit)
+        return reply.answer.forecast(reply.confidence)
 
     def _open(self) -> Source | None:
         """Who answers what no transcript holds."""
@@ -105,7 +127,7 @@ class Llm:
             from lobarena.agents.llm.local import shared as local
         except ImportError as error:
             raise LlmError(f"{error.name} is missing; pip install 'lobarena[llm]'") from error
-        model = local(self._path())
+        model = local(self._path(), self.dtype)
         self.parameters = model.parameters
         return model
 
