@@ -22,7 +22,7 @@ POINTS = (
     Column("fills", "fills", "/ episode", ",.1f"),
     Column("on_front", "front", form=""),
 )
-HELD = 0.01  # lots; with a smaller mean position PnLMAP is a ratio of crumbs
+HELD = 0.1  # lots; with a smaller mean position PnLMAP is a ratio of crumbs
 NOTE = (
     "Solo, everyone's thinking charged the same; same episodes, seeds and event times at each latency. Idle earns 0, "
     "so an agent pays while its PnLMAP is above 0; its break-even is where that ends, by the means. Clear at: where "
