@@ -50,6 +50,13 @@ def test_an_answer_depends_on_its_prompt_alone(model, tmp_path: Path):
     assert (again.cached_tokens, warm.cached_tokens) == (0, len("Forecast.\n\n"))
 
 
+def test_a_prepared_prompt_is_read_by_no_decision(model):
+    model.ask((("system", "Another."), ("user", "7")), 9.0)
+    model.prepare(prompt(0))
+    assert model.ask(prompt(1, 2), 9.0).cached_tokens == len("Forecast.\n\n")
+    model.prepare((("system", "x" * 10_000), ("user", "7")))  # more than the context: left to the calls
+
+
 def test_caches_and_shortcuts_change_no_answer(model):
     """The whole text through the network at once, choice by choice."""
     for number in range(5):

@@ -1,7 +1,7 @@
 """The language model as market maker: it forecasts, and the one rule for every forecaster turns that into quotes."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from lobarena.agents.forecast import Forecast, Rule, to_quotes
 from lobarena.agents.llm.answer import LlmError, Source, Unanswered
 from lobarena.agents.llm.fetch import fetched
 from lobarena.agents.llm.prompt import DEFAULT, Looks, load
+from lobarena.agents.llm.rates import measure
 from lobarena.agents.llm.transcript import Budget, Transcript
 from lobarena.agents.quoting import View, Volatility, limit_of, view
 
@@ -46,6 +47,10 @@ class Llm:
     kappa_v: float = Rule.kappa_v
     c: int = 0  # lots; 0 is the venue's position limit
 
+    # of the last decision; what was read before (the fixed part of the prompt) is not read again
+    prompt_tokens: int = field(default=0, init=False)
+    answer_tokens: int = field(default=0, init=False)
+
     def __post_init__(self) -> None:
         if self.every < 1 or self.attempts < 1 or self.concurrency < 1 or not self.timeout_s > 0:
             raise LlmError("every, attempts and concurrency are 1 or more, timeout_s is positive")
@@ -57,24 +62,28 @@ class Llm:
         self._budget = budget if self.endpoint else Budget()  # a model on this machine costs nobody anything
         if not self.endpoint and not self.transcript:
             self._path()
-        self.failures: Counter[str] = Counter()  # by kind, over all episodes
 
     def reset(self, context: Context) -> None:
         """A new episode; the first one of a process loads the model."""
         self._context, self._limit = context, limit_of(context, self.c)
-        self._source = self._recorded(self._open())
+        source = self._open()
+        if prepare := getattr(source, "prepare", None):
+            prepare(self._prompt.messages([[0] * len(self._prompt.columns)]))
+        self._source = self._recorded(source)
         self._looks = Looks(self._prompt.seconds)
         self._volatility = Volatility(context.fitted.get("sigma", 0.3))
         self._since = 0  # looks since the last call
         self._read = self._acts = 0
-        self.tokens = 0  # that the model read and wrote for the last decision
+        self.prompt_tokens = self.answer_tokens = 0
+        self._asked = self._answered = self._repaired = 0  # calls of this episode
+        self.failures: Counter[str] = Counter()  # by kind, of this episode
         self.flop = 0.0  # mean of a decision, attention left out; NaN where the size of the model is not known
 
     def act(self, observation: Any) -> Quotes | None:
         """A call every few looks, the quotes as they are between them, none where there is no mid."""
-        self.tokens = 0
+        self.prompt_tokens = self.answer_tokens = 0
         quotes = self._quotes(observation)
-        self._acts, self._read = self._acts + 1, self._read + self.tokens
+        self._acts, self._read = self._acts + 1, self._read + self.prompt_tokens + self.answer_tokens
         self.flop = 2.0 * getattr(self, "parameters", float("nan")) * self._read / self._acts
         return quotes
 
@@ -106,14 +115,30 @@ class Llm:
         self._since += 1
         if self._since % self.every != 1 % self.every:
             return STAY
+        self._asked += 1
         try:
             reply = self._source.ask(self._prompt.messages(self._looks.rows(self._prompt.columns)), self.timeout_s)
         except Unanswered as why:
             self.failures[why.kind] += 1
-            self.tokens = why.prompt_tokens + why.answer_tokens
+            self.prompt_tokens, self.answer_tokens = why.prompt_tokens, why.answer_tokens
             return None
-        self.tokens = reply.prompt_tokens - reply.cached_tokens + reply.answer_tokens
+        self._answered, self._repaired = self._answered + 1, self._repaired + reply.repaired
+        self.prompt_tokens, self.answer_tokens = reply.prompt_tokens - reply.cached_tokens, reply.answer_tokens
         return reply.answer.forecast(reply.confidence)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What became of this episode's calls; a call without an answer pulls the quotes."""
+        recalled = getattr(self._source, "recalled", 0)
+        found = {"asked": self._asked, "recalled": recalled, "answered": self._answered, "repaired": self._repaired}
+        return found | {"pulled": self.failures.total()} | self.failures
+
+    def rates(self) -> tuple[float, float]:
+        """(prompt, answer) tokens a second of a model on this machine, measured now; LlmError for any other."""
+        source = self._open() if not self.endpoint else None
+        if source is None:
+            raise LlmError("only a model on this machine is measured; give its rates: per-token:prefill=2000,decode=40")
+        return measure(source, self._prompt)
 
     def _open(self) -> Source | None:
         """Who answers what no transcript holds."""

@@ -92,6 +92,13 @@ class LocalModel:
         self.identity = f"{path.name} sha256:{sha256} {dtype}"
 
     @torch.inference_mode()
+    def prepare(self, messages: Messages) -> None:
+        """Read the fixed part of a prompt, so that no decision has to; the data do not matter."""
+        fixed = self._prompt(messages)[0]
+        if len(fixed) + ANSWER_TOKENS <= self.context:  # else each call will say that it is too long
+            self._read(fixed)
+
+    @torch.inference_mode()
     def ask(self, messages: Messages, timeout_s: float) -> Reply:
         """The answer; Unanswered when the prompt does not fit, or the time is up between two passes."""
         started = time.monotonic()

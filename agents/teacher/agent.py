@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from lobarena.agents.base import NO_QUOTES, Context, Quotes
+from lobarena.agents.forecast import Forecast, Rule, to_quotes
 from lobarena.agents.llm.answer import LlmError
 from lobarena.agents.llm.fetch import fetched
-from lobarena.agents.llm.forecast import Forecast, Rule, to_quotes
 from lobarena.agents.quoting import Volatility, limit_of, view
 from lobarena.agents.windows.day import scales
 from lobarena.agents.windows.numbers import COUNT, STATE, read_one
@@ -31,6 +31,8 @@ class TunedLlm:
     kappa_v: float = Rule.kappa_v
     c: int = 0  # lots; 0 is the venue's position limit
 
+    prompt_tokens = answer_tokens = 0  # of the last decision, a look each; it writes none
+
     def __post_init__(self) -> None:
         if self.every < 1 or self.least < 1:
             raise LlmError("every and least are 1 or more")
@@ -50,7 +52,7 @@ class TunedLlm:
         self._trained = trained(self._path, self._model)
         self.parameters = sum(one.numel() for one in self._trained.teacher.parameters())
         self.flop = 2.0 * self.parameters
-        self.tokens = 0
+        self.prompt_tokens = 0
         self._context, self._limit = context, limit_of(context, self.c)
         units = Units.of(context.fitted)
         self._units, self._scales = units.record(), scales(units)
@@ -61,7 +63,7 @@ class TunedLlm:
 
     def act(self, observation: Any) -> Quotes | None:
         """A forecast every few looks, the quotes as they are between them, none where there is no mid."""
-        self.tokens = 0
+        self.prompt_tokens = 0
         self._look[0] = observation
         numbers = np.zeros(COUNT, np.float32)
         seen = view(observation)
@@ -75,7 +77,7 @@ class TunedLlm:
         sigma = self._volatility.update(seen.published, seen.mid)
         if row < self.least or row % self.every:
             return None
-        self.tokens = len(self._new)
+        self.prompt_tokens = len(self._new)
         told = self._trained.scaled(self._stream.read(self._new)) * self._scales[:, 1] + self._scales[:, 0]
         self._new = []
         move, spread, volume = told.tolist()
