@@ -8,15 +8,13 @@ from typing import Any, Literal
 import numpy as np
 
 from lobarena.agents.base import NO_QUOTES, Context, Quotes
-from lobarena.agents.forecast import Forecast, Rule, to_quotes
+from lobarena.agents.forecast import STAY, Forecast, Rule, to_quotes
 from lobarena.agents.llm.answer import LlmError, Source, Unanswered
 from lobarena.agents.llm.fetch import fetched
 from lobarena.agents.llm.prompt import DEFAULT, Looks, load
 from lobarena.agents.llm.rates import measure
 from lobarena.agents.llm.transcript import Budget, Transcript
 from lobarena.agents.quoting import View, Volatility, limit_of, view
-
-STAY: Literal["stay"] = "stay"
 
 
 @dataclass
