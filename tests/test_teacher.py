@@ -6,6 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 import torch
+from tiny_model import tiny_model
 
 from lobarena.agents.base import NO_QUOTES, Context
 from lobarena.agents.calibration import fit
@@ -26,7 +27,6 @@ from lobarena.benchmarks.teaching import rows_of, teach
 from lobarena.data.schema import CONTINUOUS
 from lobarena.sim.feed import feed_of
 from lobarena.sim.synthetic import synthetic_day
-from tests.tiny_model import tiny_model
 
 SCHEDULE = Schedule(steps=6, batch=4, every=3)
 
