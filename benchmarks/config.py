@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from lobarena.benchmarks import latency_mode
+
 Track = Literal["solo", "arena"]
-LatencyMode = Literal["zero", "constant", "distribution", "measured", "recorded"]
 QUOTERS = ("foic", "liic", "ltiic", "avellaneda-stoikov", "glft", "random", "idle")
 DEFAULT_AGENTS = (*QUOTERS, "rl-ds", "drl-os", "ppo")
 
@@ -25,7 +26,9 @@ class Config(BaseModel):
 
     seed: int = Field(0, ge=0, description="seed of every random stream")
     tracks: tuple[Track, ...] = Field(("solo", "arena"), min_length=1, description="solo, arena or both")
-    agents: tuple[str, ...] = Field(DEFAULT_AGENTS, min_length=1, description='names, or "foic:N=1,M=2"')
+    agents: tuple[str, ...] = Field(
+        DEFAULT_AGENTS, min_length=1, description='names, "foic:N=1,M=2", or "foic@zero" with a latency mode of its own'
+    )
     data: str = Field("synthetic", description='"synthetic" (embedded days) or the folder of a catalogue')
     contracts: tuple[str, ...] = Field((), description="only these contracts of the data; all when empty")
     days: tuple[str, ...] = Field((), description="only these trading days, YYYYMMDD; all when empty")
@@ -40,7 +43,10 @@ class Config(BaseModel):
     largest_order: int = Field(1_000, ge=1, description="lots")
     message_limit: int = Field(1_000_000, ge=1, description="orders, amendments and cancels an episode")
     capital: float = Field(1e7, gt=0, description="currency a seat")
-    decision_latency: LatencyMode = Field("constant", description="how thinking time is charged")
+    decision_latency: str = Field(
+        "constant", description=f"how thinking time is charged: {', '.join(latency_mode.KINDS)}"
+    )
+    latency_sweep: tuple[str, ...] = Field((), description="solo also with each of these for everyone: 0,10ms,1s")
     decision_us: float = Field(1_000.0, ge=0, description="us; the constant, or the median of the distribution")
     decision_spread: float = Field(0.5, ge=0, le=5, description="sd of the log of the distribution")
     recorded_from: str = Field("", description="results folder whose latencies `recorded` replays")
@@ -74,6 +80,25 @@ class Config(BaseModel):
                 raise ValueError(f"{value!r} is not a day; write YYYYMMDD")
         return values
 
+    @field_validator("agents")
+    @classmethod
+    def _have_modes(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            latency_mode.split(value)
+        return values
+
+    @field_validator("decision_latency")
+    @classmethod
+    def _is_a_mode(cls, value: str) -> str:
+        return str(latency_mode.parse(value))
+
+    @field_validator("latency_sweep")
+    @classmethod
+    def _are_durations(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        """From 0, which all others are compared with, to the longest."""
+        found = {latency_mode.duration(value) for value in values}
+        return tuple(latency_mode.written(ns) for ns in sorted(found | {0})) if found else ()
+
     @field_validator("recorded_from")
     @classmethod
     def _safe(cls, value: str) -> str:
@@ -100,9 +125,14 @@ def settings(path: str | Path | None = None, options: Mapping[str, Any] | None =
         config = Config(**values)
     except ValidationError as error:
         raise ConfigError(where + "; ".join(_explain(fault) for fault in error.errors())) from error
-    if config.decision_latency == "recorded" and not config.recorded_from:
-        raise ConfigError(f"{where}decision_latency is 'recorded'; give recorded_from, the folder of the run to replay")
+    if not config.recorded_from and any(mode_of(config, label).kind == "recorded" for label in config.agents):
+        raise ConfigError(f"{where}a latency mode is 'recorded'; give recorded_from, the folder of the run to replay")
     return config
+
+
+def mode_of(config: Config, label: str) -> latency_mode.Mode:
+    """How the thinking time of an agent is charged: its own mode, else that of the settings."""
+    return latency_mode.split(label)[1] or latency_mode.parse(config.decision_latency)
 
 
 def _explain(fault: Any) -> str:

@@ -71,8 +71,6 @@ def explain(run: Path, number: int) -> Story:
     results = read(run)
     row = _row(results, number)
     config = Config(**results.manifest["config"])
-    if config.decision_latency in ("measured", "recorded"):
-        config = config.model_copy(update={"decision_latency": "recorded", "recorded_from": str(run)})
     unit, tick = unit_of(config, row["episode"])
     _same_data(results, unit)
     story = Story(row, unit.episode.contract, tick)
@@ -80,9 +78,9 @@ def explain(run: Path, number: int) -> Story:
         return _forced(story, results)
     order = _Order(story)
     with _until_enough():
-        replay(config, unit, order.seek)
+        replay(config, unit, results, order.seek)
     with _until_enough():
-        replay(config, unit, order.follow)
+        replay(config, unit, results, order.follow)
     return story
 
 

@@ -42,14 +42,14 @@ def played(results: Results) -> list[str]:
 
 def under(results: Results, model: str) -> Results:
     """The part of a results folder that was played under one model."""
-    return _part(results, pc.equal(results.episodes.column("fill_model"), model))
+    return part(results, pc.equal(results.episodes.column("fill_model"), model))
 
 
 def under_all(results: Results, names: Sequence[str]) -> Results:
     """The part whose market was played under every model: of a run that is not finished, what can be compared."""
     markets = list(zip(*(results.episodes.column(key).to_pylist() for key in _MARKET), strict=True))
     counts = Counter(markets)
-    return _part(results, pa.array([counts[market] == len(names) for market in markets], pa.bool_()))
+    return part(results, pa.array([counts[market] == len(names) for market in markets], pa.bool_()))
 
 
 def orders(differences: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
@@ -101,8 +101,8 @@ def _models(fills: str, own: tuple[str, str]) -> list[tuple[str, str]]:
     return list(dict.fromkeys([own, *ends]))
 
 
-def _part(results: Results, chosen: pa.Array | pa.ChunkedArray) -> Results:
-    """The chosen rows of the episodes, and what the other tables hold of their seats."""
+def part(results: Results, chosen: pa.Array | pa.ChunkedArray) -> Results:
+    """The chosen rows of the episodes (a boolean each), and what the other tables hold of their seats."""
     episodes = results.episodes.filter(chosen)
     if episodes.num_rows == results.episodes.num_rows:
         return results

@@ -15,7 +15,7 @@ from typing import Any
 
 from lobarena import __version__
 
-SCHEMA = 2  # of a results folder; raised whenever a column or a key changes its meaning
+SCHEMA = 3  # of a results folder; raised whenever a column or a key changes its meaning
 COMPLETE, PARTIAL = "complete", "partial"
 NAME = "manifest.json"
 

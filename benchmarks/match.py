@@ -1,5 +1,6 @@
 """One episode: seats filled with agents, run on a market, turned into rows of the results tables."""
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ import numpy as np
 from lobarena.agents.base import Context
 from lobarena.agents.table import make
 from lobarena.benchmarks import metrics
-from lobarena.benchmarks.thinking import DEADLINE, OUTCOMES, AgentError, Charge, Mind, alarms, cpu_us
+from lobarena.benchmarks.energy import counter
+from lobarena.benchmarks.latency_mode import AS_SET, split
+from lobarena.benchmarks.thinking import DEADLINE, OUTCOMES, AgentError, Charge, Mind, alarms, cpu_us, notes_of
 from lobarena.sim.market import Market, Seat
 from lobarena.sim.random import generator
 from lobarena.sim.state import FINISHED, PAUSED
@@ -44,6 +47,7 @@ class Episode:
     closes: int
     cancel_model: str = "pro rata"
     impact: str = "decay"
+    sweep: int = AS_SET  # ns that the latency sweep charges everyone
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def play(
     minds: list[Mind | None] = []
     errors = [lost] * len(entries)
     for number, entry in enumerate(entries):
-        rng = generator(terms.seed, "agent", entry.label, *place)
+        rng = generator(terms.seed, "agent", split(entry.label)[0], *place)
         context = Context(
             contract=market.feed.contract,
             seat=number + 1,
@@ -161,6 +165,7 @@ def _rows(
                 "rotation": episode.rotation,
                 "agent": entry.label,
                 "fill_model": f"{episode.cancel_model}/{episode.impact}",
+                "sweep": episode.sweep,
                 "status": "failed" if errors[number] else "ok",
                 "error": errors[number],
                 "opens": episode.opens,
@@ -176,9 +181,12 @@ def _rows(
                 **metrics.latency_percentiles(charged, "latency"),
                 "parameters": int(getattr(mind.agent, "parameters", -1)) if mind else -1,
                 "flop": float(getattr(mind.agent, "flop", math.nan)) if mind else math.nan,
+                "prompt_tokens": sum(mind.log.prompt_tokens) if mind else 0,
+                "answer_tokens": sum(mind.log.answer_tokens) if mind else 0,
+                "notes": json.dumps(notes_of(mind.agent) if mind else {}),
                 **metrics.latency_percentiles(measured, "measured"),
                 "measured_cpu_us": cpu_us(mind.log) if mind else math.nan,
-                "measured_joules": math.nan,
+                "measured_joules": mind.log.joules if mind and counter().there else math.nan,
             }
         )
         n = len(table["time"])
@@ -278,7 +286,8 @@ def _decisions(
         "answered": time + charged,
         "latency": charged,
         "outcome": [OUTCOMES[one] for one in outcomes],
-        "tokens": np.array(mind.log.tokens, np.int64),
+        "prompt_tokens": np.array(mind.log.prompt_tokens, np.int64),
+        "answer_tokens": np.array(mind.log.answer_tokens, np.int64),
         "measured_ns": measured,
     }
 

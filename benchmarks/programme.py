@@ -15,6 +15,7 @@ import numpy as np
 from lobarena.agents.table import AGENTS, make, parse
 from lobarena.benchmarks.config import Config, ConfigError
 from lobarena.benchmarks.fill_models import models
+from lobarena.benchmarks.latency_mode import AS_SET, duration, split
 from lobarena.benchmarks.match import Episode
 from lobarena.data.catalogue import DayFile, days, read_day, rows_of
 from lobarena.data.recording import EventRecording, Quarantine, Recording
@@ -48,7 +49,7 @@ class Unit:
         """Unique within a run and the same in every run of one config."""
         e = self.episode
         place = f"{e.number}-{e.track}-{e.contract}-{e.day}-{e.segment}-{e.rotation}-{e.cancel_model}-{e.impact}"
-        return f"{place}-{'+'.join(self.labels)}"
+        return f"{place}-{'+'.join(self.labels)}" + (f"-{e.sweep}ns" if e.sweep != AS_SET else "")
 
 
 def entries(config: Config) -> dict[str, tuple[str, dict[str, object]]]:
@@ -56,7 +57,7 @@ def entries(config: Config) -> dict[str, tuple[str, dict[str, object]]]:
     found = {}
     for spec in config.agents:
         try:
-            found[spec] = name, parameters = parse(spec)
+            found[spec] = name, parameters = parse(split(spec)[0])
             make(name, **parameters)
         except ValueError as error:  # such as a learner without weights
             raise ConfigError(f"agents: {error}") from error
@@ -93,29 +94,26 @@ def fields(config: Config, root: Path) -> list[Field]:
 
 
 def units(config: Config, programme: Sequence[Field]) -> list[Unit]:
-    """Every episode of every track, in the order of the results."""
+    """Every episode of every track, in the order of the results; those of the latency sweep come last."""
     labels = tuple(config.agents)
+    playings = [(*model, AS_SET) for model in models(config)]
+    sweep = [(*models(config)[0], duration(text)) for text in config.latency_sweep]
+    rotations = min(config.rotations, len(labels))
+    turned = [labels[shift:] + labels[:shift] for shift in (k * len(labels) // rotations for k in range(rotations))]
+    alone = [(0, (label,)) for label in labels]
+    everything = [(track, alone if track == "solo" else list(enumerate(turned)), playings) for track in config.tracks]
+    everything += [("solo", alone, sweep)] if sweep else []
+    windows = [
+        (day, *one) for field in programme for day in field.test for one in enumerate(_windows(config, field, day))
+    ]
     found: list[Unit] = []
-
-    def add(
-        track: str, day: DayFile, segment: int, rotation: int, span: tuple[int, int], seated: tuple[str, ...]
-    ) -> None:
-        number = int(_day(day.trading_day))
-        for model in models(config):  # one after the other: everything but the model is the same
-            at = (track, day.exchange, day.symbol, number, segment, rotation, *span, *model)
-            found.append(Unit(Episode(len(found), *at), day, seated))
-
-    for track in config.tracks:
-        for contract in programme:
-            for day in contract.test:
-                for segment, span in enumerate(_windows(config, contract, day)):
-                    if track == "solo":
-                        for label in labels:
-                            add(track, day, segment, 0, span, (label,))
-                    else:
-                        for rotation in range(min(config.rotations, len(labels))):
-                            shift = rotation * len(labels) // min(config.rotations, len(labels))
-                            add(track, day, segment, rotation, span, labels[shift:] + labels[:shift])
+    for track, seatings, ways in everything:
+        for day, segment, span in windows:
+            for rotation, seated in seatings:
+                for way in ways:  # one after the other: everything but the way is the same
+                    number = int(_day(day.trading_day))
+                    at = (track, day.exchange, day.symbol, number, segment, rotation, *span, *way)
+                    found.append(Unit(Episode(len(found), *at), day, seated))
     if not found:
         raise ConfigError("no episode to play: every window has too few snapshots; choose other days or contracts")
     return found

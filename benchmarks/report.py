@@ -1,20 +1,26 @@
 """The report of a results folder: in the terminal, as an HTML page, as JSON. It reads the folder, reruns nothing."""
 
+import json
 import math
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from lobarena.benchmarks import fill_models
 from lobarena.benchmarks.fill_band import band
+from lobarena.benchmarks.latency_sweep import outside, sweep
 from lobarena.benchmarks.manifest import ResultsError, no_space
+from lobarena.benchmarks.report_sweep import grid
 from lobarena.benchmarks.report_tables import (
     ACTIVITY,
     AGENT,
     BAND,
     BAND_CONTRACTS,
+    CALLS,
     CURRENCY,
     DIFFERENCES,
     LEADERBOARD,
@@ -27,6 +33,8 @@ from lobarena.benchmarks.statistics import leaderboard, paired_differences
 if TYPE_CHECKING:
     from rich.console import Console
 
+TRACK = Column("track", "track", form="")
+CALL_COUNTS = tuple(column.key for column in CALLS if column is not AGENT)
 _RUN = ("schema", "status", "lobarena", "seed", "config_digest", "created")
 _TERMINAL = (
     *(column for column in LEADERBOARD if column.key not in ("es95", "es99", "pnl_sd", "pr", "episodes")),
@@ -39,12 +47,13 @@ def as_json(results: Results) -> dict[str, Any]:
 
     run: facts of the manifest. leaderboard, differences: as in `statistics`. contracts: the leaderboard of each
     contract, with the keys exchange and contract. failures: a row a failed episode and seat. currency: of all money.
-    All but failures are of the settings' own fill model, the first of fill_models. band, band_contracts, band_orders:
-    agents, contracts and orders of `fill_band.band`.
+    sweep: as in `latency_sweep.sweep`. calls: what became of language models' calls, a row a track and agent that made
+    any. All but failures and sweep are of the settings' own fill model, the first of fill_models. band, band_contracts,
+    band_orders: agents, contracts and orders of `fill_band.band`.
     """
-    names = fill_models.played(results)
-    whole, results = results, fill_models.under(results, names[0])
-    doubt = band(whole)
+    everything, whole = results, outside(results)
+    names = fill_models.played(whole)
+    results, doubt = fill_models.under(whole, names[0]), band(whole)
     seed, episodes = int(results.manifest["seed"]), results.episodes
     where = zip(episodes.column("exchange").to_pylist(), episodes.column("contract").to_pylist(), strict=True)
     contracts = []
@@ -53,8 +62,9 @@ def as_json(results: Results) -> dict[str, Any]:
             pc.and_(pc.equal(episodes.column("exchange"), exchange), pc.equal(episodes.column("contract"), contract))
         )
         contracts += [{"exchange": exchange, "contract": contract, **row} for row in leaderboard(own, seed=seed)]
-    failed = whole.episodes.filter(pc.not_equal(whole.episodes.column("status"), "ok"))
+    failed = everything.episodes.filter(pc.not_equal(everything.episodes.column("status"), "ok"))
     columns = ["episode", "track", "exchange", "contract", "day", "segment", "rotation", "seat", "agent", "fill_model"]
+    columns += ["sweep"]
     summary = {
         "schema": 1,
         "currency": CURRENCY,
@@ -64,6 +74,8 @@ def as_json(results: Results) -> dict[str, Any]:
         "contracts": contracts,
         "failures": failed.select([*columns, "error"]).to_pylist(),
         "fill_models": names,
+        "sweep": sweep(everything),
+        "calls": calls(episodes),
         "band": doubt["agents"],
         "band_contracts": doubt["contracts"],
         "band_orders": doubt["orders"],
@@ -85,6 +97,10 @@ def terminal(results: Results, console: "Console") -> None:
         leads = [row for row in summary["differences"] if row["track"] == track and row["first"] == board[0]["agent"]]
         if leads:
             _print(console, f"{track}: what the best leads by, paired", DIFFERENCES, leads)
+    if summary["sweep"]["points"]:
+        _print(console, "latency sweep, solo: PnLMAP when every decision takes so long", *grid(summary["sweep"]))
+    if summary["calls"]:
+        _print(console, "calls of language models", (TRACK, *CALLS), summary["calls"])
     _terminal_band(summary, console)
     for row in summary["failures"]:
         what = f"failed: {row['agent']} in episode {row['episode']} ({row['contract']}, {row['day']}): {row['error']}"
@@ -104,7 +120,8 @@ def html(results: Results, path: Path | str, episode: int | None = None) -> Path
     if episode is not None and episode not in present:
         span = f"{min(present)} to {max(present)}" if present else "none yet"
         raise ResultsError(f"{results.folder} has no episode {episode}; its episodes: {span}")
-    own = fill_models.under(results, fill_models.played(results)[0])
+    own = outside(results)
+    own = fill_models.under(own, fill_models.played(own)[0])
     chosen = liveliest(own) if episode is None else episode
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -113,6 +130,26 @@ def html(results: Results, path: Path | str, episode: int | None = None) -> Path
         temporary.write_text(page(results, own, as_json(results), chosen), encoding="utf-8")
         os.replace(temporary, path)
     return path
+
+
+def calls(episodes: pa.Table) -> list[dict[str, Any]]:
+    """What became of language models' calls, a row a track and agent that made any: counts by name, of all episodes."""
+    found: dict[tuple[str, str], Counter[str]] = {}
+    columns = (episodes.column(name).to_pylist() for name in ("track", "agent", "notes"))
+    for track, agent, notes in zip(*columns, strict=True):
+        counts = _counts(notes)
+        if "asked" in counts:
+            found.setdefault((track, agent), Counter(dict.fromkeys(CALL_COUNTS, 0))).update(counts)
+    return [{"track": track, "agent": agent, **counts} for (track, agent), counts in found.items()]
+
+
+def _counts(notes: str) -> dict[str, int]:
+    """The counts in a cell of `notes`; what is none is left out."""
+    try:
+        told = json.loads(notes)
+    except ValueError:
+        return {}
+    return {name: n for name, n in told.items() if isinstance(n, int)} if isinstance(told, dict) else {}
 
 
 def _terminal_band(summary: dict[str, Any], console: "Console") -> None:

@@ -1,6 +1,7 @@
 """The plots of a report as plotly figures: {"data": traces, "layout": ...}, ready for JSON; the page adds colours."""
 
 import html
+import json
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -33,17 +34,17 @@ def pnl_curves(curves: Curves, agents: list[str], currency: str) -> Figure:
         _line(agent, agents, minutes, pnl, f"%{{x:.1f}} min: %{{y:,.0f}} {currency}")
         for agent, (minutes, pnl) in curves.items()
     ]
-    return {"data": traces, "layout": _axes("time since the episode opened (min)", f"mean PnL ({currency})")}
+    return {"data": traces, "layout": axes("time since the episode opened (min)", f"mean PnL ({currency})")}
 
 
 def inventory(curves: Curves, agents: list[str]) -> Figure:
     """Share of time at each position."""
     traces = [
         _line(agent, agents, lots, share * 100, "%{x} lots: %{y:.1f} % of the time")
-        | {"line": _stroke(agent, agents) | {"shape": "hvh"}}
+        | {"line": stroke(agent, agents) | {"shape": "hvh"}}
         for agent, (lots, share) in curves.items()
     ]
-    return {"data": traces, "layout": _axes("position (lots)", "share of time (%)")}
+    return {"data": traces, "layout": axes("position (lots)", "share of time (%)")}
 
 
 def band(rows: list[dict[str, Any]], models: list[str], currency: str) -> Figure:
@@ -81,7 +82,7 @@ def band(rows: list[dict[str, Any]], models: list[str], currency: str) -> Figure
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": _text(model),
+                "name": literal(model),
                 "x": numbers(one["pnl_mean"] for one in found),
                 "y": [row + 0.6 * (place - (len(order) - 1) / 2) / max(len(order) - 1, 1) for row in range(len(rows))],
                 "error_x": {"array": up, "arrayminus": down, "thickness": 1, "width": 0, "color": colour},
@@ -91,12 +92,12 @@ def band(rows: list[dict[str, Any]], models: list[str], currency: str) -> Figure
                     "symbol": {"restore": "triangle-right", "keep": "triangle-left"}.get(impact, "diamond"),
                     "line": {"color": "#888", "width": 1.5 if own else 0},
                 },
-                "text": [_text(row["agent"]) for row in rows],
-                "hovertemplate": f"%{{text}}, {_text(model)}: %{{x:,.0f}} {currency}<extra></extra>",
+                "text": [literal(row["agent"]) for row in rows],
+                "hovertemplate": f"%{{text}}, {literal(model)}: %{{x:,.0f}} {currency}<extra></extra>",
             }
         )
-    layout = _axes(f"mean PnL ({currency} / episode)", "")
-    ticks = {"tickvals": list(range(len(rows))), "ticktext": [_text(row["agent"]) for row in rows], "zeroline": False}
+    layout = axes(f"mean PnL ({currency} / episode)", "")
+    ticks = {"tickvals": list(range(len(rows))), "ticktext": [literal(row["agent"]) for row in rows], "zeroline": False}
     layout["yaxis"] |= {"range": [len(rows) - 0.5, -0.5], **ticks}
     return {"data": traces, "layout": layout | {"height": max(420, 200 + 64 * len(rows))}}
 
@@ -108,7 +109,7 @@ def _queue(model: str) -> tuple[int, str]:
 
 def attribution(board: list[dict[str, Any]], currency: str) -> Figure:
     """Stacked bars of the parts of the mean PnL, with the PnL itself as a mark."""
-    names = [_text(row["agent"]) for row in board]
+    names = [literal(row["agent"]) for row in board]
     traces: list[dict[str, Any]] = [
         {
             "type": "bar",
@@ -132,7 +133,7 @@ def attribution(board: list[dict[str, Any]], currency: str) -> Figure:
             "hovertemplate": f"%{{y}}, PnL: %{{x:,.0f}} {currency}<extra></extra>",
         }
     )
-    layout = _axes(f"mean an episode ({currency})", "") | {"barmode": "relative", "height": _height(len(board))}
+    layout = axes(f"mean an episode ({currency})", "") | {"barmode": "relative", "height": _height(len(board))}
     layout["yaxis"] |= {"autorange": "reversed"}
     return {"data": traces, "layout": layout}
 
@@ -151,7 +152,7 @@ def latency(found: dict[str, dict[str, list[float]]]) -> Figure:
             x += [*(max(us, FLOOR_US) for us in kinds[kind]), math.nan]
             y += [place + shift] * 5
             text += [
-                f"{_text(agent)}, {kind} {name}: {us:,.1f} us"
+                f"{literal(agent)}, {kind} {name}: {us:,.1f} us"
                 for name, us in zip(PERCENTILES, kinds[kind], strict=True)
             ]
             text.append("")
@@ -168,9 +169,9 @@ def latency(found: dict[str, dict[str, list[float]]]) -> Figure:
                 "hovertemplate": "%{text}<extra></extra>",
             }
         )
-    layout = _axes("p50, p90, p99, largest (us)", "")
+    layout = axes("p50, p90, p99, largest (us)", "")
     layout["xaxis"] |= {"type": "log", "dtick": "D2"}
-    ticks = {"tickvals": list(range(len(found))), "ticktext": [_text(agent) for agent in found], "zeroline": False}
+    ticks = {"tickvals": list(range(len(found))), "ticktext": [literal(agent) for agent in found], "zeroline": False}
     layout["yaxis"] |= {"autorange": "reversed", **ticks}
     return {"data": traces, "layout": layout | {"height": _height(len(found))}}
 
@@ -189,26 +190,26 @@ def quotes(view: list[dict[str, Any]], agents: list[str]) -> Figure:
         mid | {"line": {"color": "#888", "width": 1.5}, "hovertemplate": "%{x:.1f} s: mid %{y:,.1f}<extra></extra>"}
     ]
     for place, seat in enumerate(view):
-        agent, colour = seat["agent"], _stroke(seat["agent"], agents)["color"]
+        agent, colour = seat["agent"], stroke(seat["agent"], agents)["color"]
         group = {"legendgroup": str(place), "visible": True if place < SHOWN else "legendonly", "type": "scatter"}
         for side in ("bid", "ask"):
             traces.append(
                 group
                 | {
                     "mode": "lines",
-                    "name": _text(agent),
+                    "name": literal(agent),
                     "showlegend": side == "bid",
                     "x": numbers(seat["time"]),
                     "y": numbers(seat[side]),
                     "opacity": 0.65,
                     "line": {"color": colour, "width": 1, "shape": "hv"},
-                    "hovertemplate": f"%{{x:.1f}} s: {side} %{{y:,}}<extra>{_text(agent)}</extra>",
+                    "hovertemplate": f"%{{x:.1f}} s: {side} %{{y:,}}<extra>{literal(agent)}</extra>",
                 }
             )
         fills = seat["fills"]
         if len(fills["time"]):
             traces.append(group | _fills(agent, colour, fills))
-    return {"data": traces, "layout": _axes("time since the episode opened (s)", "price (ticks)") | {"height": 560}}
+    return {"data": traces, "layout": axes("time since the episode opened (s)", "price (ticks)") | {"height": 560}}
 
 
 def seat_curves(view: list[dict[str, Any]], agents: list[str], name: str, unit: str) -> Figure:
@@ -217,7 +218,7 @@ def seat_curves(view: list[dict[str, Any]], agents: list[str], name: str, unit: 
         _line(seat["agent"], agents, seat["time"], seat[name], f"%{{x:.1f}} s: %{{y:,.0f}} {unit}") for seat in view
     ]
     label = {"pnl": "PnL", "position": "position"}[name]
-    return {"data": traces, "layout": _axes("time since the episode opened (s)", f"{label} ({unit})")}
+    return {"data": traces, "layout": axes("time since the episode opened (s)", f"{label} ({unit})")}
 
 
 def numbers(values: Iterable[float]) -> list[float | None]:
@@ -229,12 +230,12 @@ def _fills(agent: str, colour: str, fills: dict[str, np.ndarray]) -> dict[str, A
     columns = zip(*(fills[name].tolist() for name in ("size", "side", "position", "reason", "fee")), strict=True)
     return {
         "mode": "markers",
-        "name": _text(agent),
+        "name": literal(agent),
         "showlegend": False,
         "x": numbers(fills["time"]),
         "y": fills["price"].tolist(),
         "text": [
-            f"{'bought' if side > 0 else 'sold'} {size:,}, {_text(reason)}<br>"
+            f"{'bought' if side > 0 else 'sold'} {size:,}, {literal(reason)}<br>"
             f"position after {position:+,}, fee {fee:,.2f}"
             for size, side, position, reason, fee in columns
         ],
@@ -244,7 +245,7 @@ def _fills(agent: str, colour: str, fills: dict[str, np.ndarray]) -> dict[str, A
             "symbol": ["triangle-up" if side > 0 else "triangle-down" for side in fills["side"].tolist()],
             "line": {"color": "#fff", "width": 1},
         },
-        "hovertemplate": f"%{{x:.1f}} s at %{{y:,}}: %{{text}}<extra>{_text(agent)}</extra>",
+        "hovertemplate": f"%{{x:.1f}} s at %{{y:,}}: %{{text}}<extra>{literal(agent)}</extra>",
     }
 
 
@@ -252,29 +253,39 @@ def _line(agent: str, agents: list[str], x: np.ndarray, y: np.ndarray, hover: st
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": _text(agent),
+        "name": literal(agent),
         "x": numbers(x),
         "y": numbers(y),
-        "line": _stroke(agent, agents),
-        "hovertemplate": f"{hover}<extra>{_text(agent)}</extra>",
+        "line": stroke(agent, agents),
+        "hovertemplate": f"{hover}<extra>{literal(agent)}</extra>",
     }
 
 
-def _stroke(agent: str, agents: list[str]) -> dict[str, Any]:
+def stroke(agent: str, agents: list[str]) -> dict[str, Any]:
     """The colour of an agent, the same in every plot; dashes tell apart those that share one."""
     place = agents.index(agent)
     return {"color": COLOURS[place % len(COLOURS)], "dash": DASHES[place // len(COLOURS) % len(DASHES)], "width": 2}
 
 
-def _text(name: str) -> str:
+def literal(name: str) -> str:
     """A name as plotly shows it literally: it reads a small HTML in labels, and % starts a field."""
     return html.escape(name).replace("%{", "%&#123;")
 
 
-def _axes(x: str, y: str) -> dict[str, Any]:
+def axes(x: str, y: str) -> dict[str, Any]:
     return {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}, "height": 420}
 
 
 def _height(agents: int) -> int:
     """Pixels of a plot with a row an agent."""
     return max(420, 180 + 36 * agents)
+
+
+def plot(name: str, title: str, note: str, figure: dict[str, Any]) -> str:
+    """A card with a plot; its figure stands beside it as JSON in which nothing can end the script element."""
+    data = json.dumps(figure, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    return (
+        f'<div class="card"><h3>{html.escape(title)}</h3><p class="soft">{html.escape(note)}</p>'
+        f'<div class="plot" data-figure="{name}-data"></div>'
+        f'<script type="application/json" id="{name}-data">{data}</script></div>'
+    )

@@ -8,13 +8,16 @@ from typing import Any
 from lobarena.benchmarks import report_figures as figures
 from lobarena.benchmarks import report_series as series
 from lobarena.benchmarks.report_style import CSS, JS
+from lobarena.benchmarks.report_sweep import section as sweep
 from lobarena.benchmarks.report_tables import (
     ACTIVITY,
     ATTRIBUTION,
     BAND,
     BAND_CONTRACTS,
     BAND_MORE,
+    CALLS,
     CONTRACTS,
+    COST,
     CURRENCY,
     DATA,
     DIFFERENCES,
@@ -22,6 +25,7 @@ from lobarena.benchmarks.report_tables import (
     FAILURES,
     LEADERBOARD,
     ORDERS,
+    THINKING,
     table,
 )
 from lobarena.benchmarks.results import Results
@@ -52,7 +56,7 @@ def page(whole: Results, results: Results, summary: dict[str, Any], episode: int
     }
     body = _header(results, summary, tracks)
     body += "".join(_track(f"track-{number}", track, summary, shown, agents) for number, track in enumerate(tracks))
-    body += _band(summary) + _episode(whole, episode, agents)
+    body += sweep(summary["sweep"], agents) + _band(summary) + _thinking(summary) + _episode(whole, episode, agents)
     body += _contracts(summary) + _trouble(summary) + _facts(results.manifest)
     title = html.escape(results.folder.resolve().name)
     return (
@@ -81,8 +85,15 @@ def _header(results: Results, summary: dict[str, Any], tracks: list[str]) -> str
         f'<div class="card"><span class="soft">{name}</span><b>{count:,}</b></div>' for name, count in tiles
     )
     places = [(f"track-{place}", track) for place, track in enumerate(tracks)]
+    places += [("sweep", "latency sweep")] if summary["sweep"]["points"] else []
     places += [("band", "fills under doubt")] if len(summary["fill_models"]) > 1 else []
-    places += [("episode", "one episode"), ("contracts", "contracts"), ("trouble", "failures"), ("facts", "run facts")]
+    places += [
+        ("thinking", "thinking"),
+        ("episode", "one episode"),
+        ("contracts", "contracts"),
+        ("trouble", "failures"),
+        ("facts", "run facts"),
+    ]
     links = "".join(f'<a href="#{place}">{html.escape(name)}</a>' for place, name in places)
     return (
         f"<header><h1>{html.escape(results.folder.resolve().name)}</h1>"
@@ -120,7 +131,7 @@ def _track(place: str, track: str, summary: dict[str, Any], shown: dict[str, Any
             figures.latency(shown["latency"].get(track, {})),
         ),
     ]
-    drawn = [_plot(f"{place}-{number}", *plot) for number, plot in enumerate(plots)]
+    drawn = [figures.plot(f"{place}-{number}", *plot) for number, plot in enumerate(plots)]
     compared = _more("Paired differences", PAIR_NOTE, table(DIFFERENCES, pairs)) if pairs else ""
     return (
         f'<section id="{place}"><h2>Track: {html.escape(track)}</h2>'
@@ -159,7 +170,7 @@ def _band_of(place: str, track: str, summary: dict[str, Any]) -> str:
     )
     decided = sum(row["verdict"] != "undecided" for row in pairs)
     title = html.escape(track)
-    drawn = _plot(
+    drawn = figures.plot(
         place,
         f"Mean PnL, {track}",
         "The bar runs from the least to the most over the fill models; a mark is one of them with its 95 % interval "
@@ -173,6 +184,23 @@ def _band_of(place: str, track: str, summary: dict[str, Any]) -> str:
         f'</h3><p class="soft">{html.escape(ORDER_NOTE)}</p>{table(ORDERS, pairs)}</div>'
         f"{_more('Further measures', '', table(BAND_MORE, rows))}"
         f"{_more('Band by contract', '', table(BAND_CONTRACTS, contracts))}"
+    )
+
+
+def _thinking(summary: dict[str, Any]) -> str:
+    """What decisions took, and what became of language models' calls."""
+    cards = ""
+    for track in dict.fromkeys(row["track"] for row in summary["leaderboard"]):
+        name = html.escape(track)
+        board, calls = ([row for row in summary[key] if row["track"] == track] for key in ("leaderboard", "calls"))
+        both = table(THINKING, board) + table(COST, board)
+        cards += f'<div class="card"><h3>What a decision takes, {name}</h3>{both}</div>'
+        if calls:
+            cards += f'<div class="card"><h3>Calls of language models, {name}</h3>{table(CALLS, calls)}</div>'
+    return (
+        f'<section id="thinking"><h2>Thinking</h2><p class="soft">Percentiles are means over the episodes. FLOP and '
+        f"parameters are what agents state. Energy is that of the whole machine while the agent decided. "
+        f'"-" is unknown or not measured.</p>{cards}</section>'
     )
 
 
@@ -191,7 +219,7 @@ def _episode(results: Results, episode: int | None, agents: list[str]) -> str:
         ("PnL", "Marked at the mid, net of fees.", figures.seat_curves(view, agents, "pnl", CURRENCY)),
         ("Position", "", figures.seat_curves(view, agents, "position", "lots")),
     ]
-    drawn = [_plot(f"episode-{number}", *plot) for number, plot in enumerate(plots)]
+    drawn = [figures.plot(f"episode-{number}", *plot) for number, plot in enumerate(plots)]
     return (
         f'<section id="episode"><h2>Episode {episode:,}</h2><p class="soft">{html.escape(note)}</p>'
         f'{drawn[0]}<div class="pair">{drawn[1]}{drawn[2]}</div></section>'
@@ -209,12 +237,12 @@ def _trouble(summary: dict[str, Any]) -> str:
     failed = table(FAILURES, summary["failures"]) if summary["failures"] else '<p class="soft">None.</p>'
     tracks = dict.fromkeys(row["track"] for row in summary["leaderboard"])
     effort = "".join(
-        f'<div class="card"><h3>Effort and refusals, {html.escape(track)}</h3>'
+        f'<div class="card"><h3>Decisions and refusals, {html.escape(track)}</h3>'
         f"{table(EFFORT, [row for row in summary['leaderboard'] if row['track'] == track])}</div>"
         for track in tracks
     )
     return (
-        f'<section id="trouble"><h2>Failures, refusals, effort</h2><div class="card"><h3>Failed episodes</h3>{failed}'
+        f'<section id="trouble"><h2>Failures and refusals</h2><div class="card"><h3>Failed episodes</h3>{failed}'
         f'</div>{effort}<p class="soft">"-" is unknown or not measured.</p></section>'
     )
 
@@ -231,16 +259,6 @@ def _facts(manifest: dict[str, Any]) -> str:
         f'<div class="card"><h3>Data</h3>{table(DATA, manifest["data"])}</div>'
         f'<div class="card"><h3>Machine, versions, digests</h3>'
         f"{written(['machine', 'versions', 'created', 'schema', 'lobarena', 'digests'])}</div></section>"
-    )
-
-
-def _plot(name: str, title: str, note: str, figure: dict[str, Any]) -> str:
-    """A card with a plot; its figure stands beside it as JSON in which nothing can end the script element."""
-    data = json.dumps(figure, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    return (
-        f'<div class="card"><h3>{html.escape(title)}</h3><p class="soft">{html.escape(note)}</p>'
-        f'<div class="plot" data-figure="{name}-data"></div>'
-        f'<script type="application/json" id="{name}-data">{data}</script></div>'
     )
 
 

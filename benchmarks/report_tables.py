@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lobarena.benchmarks.latency_mode import written
+
 CURRENCY = "CNY"
 
 
@@ -16,7 +18,7 @@ class Column:
     key: str
     title: str
     unit: str = ""
-    form: str = ",.0f"  # of format(); "" for text, "interval" for pnl_low to pnl_high
+    form: str = ",.0f"  # of format(); "" for text, "interval" for pnl_low to pnl_high, "duration"
     scale: float = 1.0
     bad: bool = False  # whether anything but 0 is a warning
     band: bool = False  # from <key>_low to <key>_high, the least and the most over the fill models
@@ -52,12 +54,38 @@ ACTIVITY = (
     Column("measured_p50_us", "measured p50", "us", ",.1f"),
     Column("measured_p99_us", "measured p99", "us", ",.1f"),
 )
-EFFORT = (
+THINKING = (
     AGENT,
+    *(Column(f"latency_{one}_us", f"charged {one}", "us", ",.1f") for one in ("p50", "p90", "p99", "max")),
+    *(Column(f"measured_{one}_us", f"measured {one}", "us", ",.1f") for one in ("p50", "p90", "p99", "max")),
+)
+COST = (
+    AGENT,
+    Column("prompt_tokens", "tokens read", "/ decision", ",.1f"),
+    Column("answer_tokens", "tokens written", "/ decision", ",.1f"),
     Column("parameters", "parameters"),
     Column("flop", "FLOP", "/ decision"),
     Column("measured_cpu_us", "CPU time", "us / decision", ",.1f"),
-    Column("measured_joules", "energy", "J / episode", ",.2f"),
+    Column("joules", "energy", "J / decision", ",.4f"),
+)
+CALLS = (
+    AGENT,
+    Column("asked", "asked"),
+    Column("recalled", "of them recalled"),
+    Column("answered", "answered"),
+    Column("repaired", "of them repaired"),
+    Column("pulled", "quotes pulled", bad=True),
+    Column("refused", "refused", bad=True),
+    Column("time-out", "timed out", bad=True),
+    Column("budget", "budget used up", bad=True),
+    Column("too long", "prompt too long", bad=True),
+    Column("unreadable", "unreadable", bad=True),
+    Column("unreachable", "unreachable", bad=True),
+    Column("busy", "busy", bad=True),
+    Column("server error", "server error", bad=True),
+)
+EFFORT = (
+    AGENT,
     Column("decisions", "decisions"),
     Column("deadlines", "deadlines missed", bad=True),
     Column("refused", "refused orders", bad=True),
@@ -157,6 +185,8 @@ def shown(column: Column, row: dict[str, Any]) -> str:
     if column.band:
         low, high = (_scaled(column, row.get(f"{column.key}_{end}")) for end in ("low", "high"))
         return f"{low} to {high}"
+    if column.form == "duration":
+        return "-" if value is None else written(value)
     if column.key == "parameters" and value == -1:
         return "-"
     return _scaled(column, value)

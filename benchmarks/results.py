@@ -10,7 +10,7 @@ merges the parts in the order of their episodes and removes them.
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from lobarena.benchmarks.manifest import (
     COMPLETE,
     NAME,
+    SCHEMA,
     ResultsError,
     check_config,
     new_manifest,
@@ -30,6 +31,7 @@ from lobarena.benchmarks.manifest import (
     read_manifest,
     write_manifest,
 )
+from lobarena.benchmarks.older_results import upgraded
 from lobarena.benchmarks.tables import SCHEMAS, Rows, as_table, digest
 
 __all__ = [
@@ -104,6 +106,13 @@ class ResultWriter:
         """Whether the run is finished; nothing can be written any more."""
         return bool(self.manifest["status"] == COMPLETE)
 
+    def noted(self, key: str, found: Callable[[], Any]) -> Any:
+        """A fact of the run that is found out once, on its first start: whoever goes on finds it in the manifest."""
+        if key not in self.manifest and (value := found()):
+            self.manifest[key] = value
+            write_manifest(self.folder, self.manifest)
+        return self.manifest.get(key, {})
+
     def done(self) -> set[str]:
         """Names of the work units that are safely on disk."""
         return set(self.manifest["units"]) if self.complete else {unit for _, unit, _ in _parts(self.folder)}
@@ -150,28 +159,23 @@ def read(folder: Path | str) -> Results:
     """Read a results folder, finished or not; ResultsError says what is wrong with it and what to do."""
     folder = Path(folder)
     manifest = read_manifest(folder)
-    older = _fill_model(manifest) if manifest["schema"] < 2 else ""
     if manifest["status"] != COMPLETE:
         empty = {name: schema.empty_table() for name, schema in SCHEMAS.items()}
-        tables = {name: pa.concat_tables([empty[name], *_merged(folder, name, older)]) for name in SCHEMAS}
+        tables = {name: pa.concat_tables([empty[name], *_merged(folder, name, manifest)]) for name in SCHEMAS}
         return Results(folder, manifest, **tables)
-    tables = {name: _read_parquet(folder / f"{name}.parquet", name, older) for name in SCHEMAS}
-    for name, table in tables.items():
-        told = table.drop_columns("fill_model") if older and name == "episodes" else table
-        if digest(told) != manifest["digests"].get(f"{name}.parquet"):
-            raise ResultsError(f"{folder / name}.parquet is not what the run wrote (its digest differs); run again")
+    digests = manifest["digests"]
+    tables = {
+        name: _read_parquet(folder / f"{name}.parquet", name, manifest, digests.get(f"{name}.parquet", "none"))
+        for name in SCHEMAS
+    }
     return Results(folder, manifest, **tables)
 
 
-def _fill_model(manifest: Mapping[str, Any]) -> str:
-    return f"{manifest['config'].get('cancel_model', 'pro rata')}/{manifest['config'].get('impact', 'decay')}"
-
-
-def _merged(folder: Path, name: str, older: str = "") -> Iterator[pa.Table]:
+def _merged(folder: Path, name: str, manifest: Mapping[str, Any] | None = None) -> Iterator[pa.Table]:
     """The tables `name` of all parts in the order of their episodes, fills numbered from 0."""
     rows = 0
     for _, _, part in _parts(folder):
-        table = _read_parquet(part / f"{name}.parquet", name, older)
+        table = _read_parquet(part / f"{name}.parquet", name, manifest)
         if name == "fills":
             numbers = pa.array(np.arange(rows, rows + table.num_rows, dtype=np.int64))
             table = table.set_column(0, SCHEMAS[name].field("fill"), numbers)
@@ -210,16 +214,15 @@ def _write_parquet(tables: Iterable[pa.Table], name: str, folder: Path, unit: st
             temporary.unlink(missing_ok=True)
 
 
-def _read_parquet(path: Path, name: str, older: str = "") -> pa.Table:
-    """A table; of a folder of schema 1, whose episodes did not tell it, `older` is the fill model."""
+def _read_parquet(path: Path, name: str, manifest: Mapping[str, Any] | None = None, told: str = "") -> pa.Table:
+    """A table with today's columns, of a folder with this manifest. told: the digest that it was written with."""
     with _readable(path):
-        table = pq.ParquetFile(path, page_checksum_verification=True).read()
-        if older and name == "episodes" and "fill_model" not in table.column_names:
-            field = SCHEMAS[name].field("fill_model")
-            place = SCHEMAS[name].get_field_index("fill_model")
-            table = table.add_column(place, field, pa.array([older] * table.num_rows, field.type))
+        there = pq.ParquetFile(path, page_checksum_verification=True).read()
+        table = upgraded(there, name, manifest) if manifest and manifest["schema"] < SCHEMA else there
         if not table.schema.equals(SCHEMAS[name]):
             raise pa.ArrowInvalid(f"its columns are not those of {name}")
+        if told and digest(there) != told:
+            raise ResultsError(f"{path} is not what the run wrote (its digest differs); run again")
     return table.replace_schema_metadata(SCHEMAS[name].metadata)
 
 

@@ -4,7 +4,8 @@ A block is one piece of market: (exchange, contract, day, segment). All agents o
 blocks are drawn with replacement, the same draw for every agent (common random numbers): what a hard day does to
 everyone cancels in a difference. Every estimate is a mean over episodes, sum of the blocks' sums / sum of their counts.
 A failed episode counts with the PnL that it had when its position was closed: to crash must not pay.
-The fill models of a band (docs/fills.md) are no sample: episodes of several together are refused.
+The fill models of a band (docs/fills.md) and the latencies of a sweep (docs/thinking.md) are no sample: episodes of
+several together are refused.
 """
 
 import math
@@ -27,7 +28,7 @@ _MEANS = (
     *("markout_1s", "markout_5s", "markout_30s", "share_at_limit", "es95", "es99", "inventory_half_life_s"),
     *("fills", "lots", "notional", "orders", "cancels", "messages", "fill_ratio", "quoting_share", "order_to_trade"),
     *("latency_p50_us", "latency_p90_us", "latency_p99_us", "measured_p50_us", "measured_p90_us", "measured_p99_us"),
-    *("measured_cpu_us", "measured_joules", "flop"),
+    *("measured_cpu_us", "flop"),
 )
 _LARGEST = ("max_inventory", "latency_max_us", "measured_max_us", "parameters")
 _TOTALS = ("refused", "decisions", "deadlines")
@@ -40,17 +41,18 @@ def leaderboard(episodes: Any, *, seed: int = 0, resamples: int = RESAMPLES) -> 
     pnl_mean, pnl_low, pnl_high (95 % interval; NaN with a single block) and pnl_sd (over episodes) in currency.
     pnl_map = mean PnL / mean MAP and pr = total PnL / total notional: ratios of sums, which no quiet episode can blow
     up. max_inventory, latency_max_us, measured_max_us and parameters are the largest of the episodes; refused,
-    decisions, deadlines, failures are totals; every other key is the mean over the episodes in which it is defined.
+    decisions, deadlines, failures are totals; prompt_tokens, answer_tokens, joules are a decision; every other key is
+    the mean over the episodes in which it is defined.
     """
     columns, rows = _columns(episodes), []
     for track in dict.fromkeys(columns["track"].tolist()):
         chosen = {name: values[columns["track"] == track] for name, values in columns.items()}
-        agents, sums, counts = _blocks(chosen)
-        means = _resampled(sums, counts, _generator(seed, track), resamples)
+        agents, sums, counts = by_block(chosen)
+        means = resampled(sums, counts, generator_of(seed, track), resamples)
         board = []
         for place, agent in enumerate(agents):
             own = {name: values[chosen["agent"] == agent] for name, values in chosen.items()}
-            low, high = _interval(means[:, place], int((counts[:, place] > 0).sum()))
+            low, high = interval(means[:, place], int((counts[:, place] > 0).sum()))
             board.append({"agent": agent, "track": track, **_summary(own), "pnl_low": low, "pnl_high": high})
         rows += sorted(board, key=lambda row: -row["pnl_mean"])
     return rows
@@ -65,9 +67,9 @@ def paired_differences(episodes: Any, *, seed: int = 0, resamples: int = RESAMPL
     """
     columns, rows = _columns(episodes), []
     for track in dict.fromkeys(columns["track"].tolist()):
-        agents, sums, counts = _blocks({name: values[columns["track"] == track] for name, values in columns.items()})
+        agents, sums, counts = by_block({name: values[columns["track"] == track] for name, values in columns.items()})
         pairs = [
-            _pair(agents, sums, counts, (a, b), _generator(seed, track), resamples) for a, b in _pairs(len(agents))
+            _pair(agents, sums, counts, (a, b), generator_of(seed, track), resamples) for a, b in _pairs(len(agents))
         ]
         for pair, corrected in zip(pairs, holm([pair["p"] for pair in pairs]), strict=True):
             rows.append({"track": track, **pair, "p_holm": corrected})
@@ -85,10 +87,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def of_one_model(episodes: pa.Table) -> None:
-    """ValueError when the rows were played under several fill models, which no mean may run over."""
+    """ValueError when the rows were played under several fill models or latencies, which no mean may run over."""
     found = pc.unique(episodes.column("fill_model")).to_pylist() if "fill_model" in episodes.column_names else []
     if len(found) > 1:
         raise ValueError(f"episodes of the fill models {', '.join(found)}; choose one with fill_models.under")
+    sweep = pc.unique(episodes.column("sweep")).to_pylist() if "sweep" in episodes.column_names else []
+    if len(sweep) > 1:
+        raise ValueError("episodes of a latency sweep among others; leave them out with latency_sweep.outside")
 
 
 def _columns(episodes: Any) -> dict[str, np.ndarray]:
@@ -97,11 +102,11 @@ def _columns(episodes: Any) -> dict[str, np.ndarray]:
     return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
-def _generator(seed: int, track: str) -> np.random.Generator:
+def generator_of(seed: int, track: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(crc32(b"bootstrap"), crc32(track.encode()))))
 
 
-def _blocks(columns: dict[str, np.ndarray]) -> tuple[list[str], np.ndarray, np.ndarray]:
+def by_block(columns: dict[str, np.ndarray]) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Agents in the order of their names; (blocks, agents) sums of PnL and numbers of episodes, blocks sorted."""
     keys = list(zip(*(columns[name].tolist() for name in _BLOCK), strict=True))
     places = {key: place for place, key in enumerate(sorted(set(keys)))}
@@ -113,7 +118,7 @@ def _blocks(columns: dict[str, np.ndarray]) -> tuple[list[str], np.ndarray, np.n
     return agents.tolist(), sums, counts
 
 
-def _resampled(sums: np.ndarray, counts: np.ndarray, generator: np.random.Generator, resamples: int) -> np.ndarray:
+def resampled(sums: np.ndarray, counts: np.ndarray, generator: np.random.Generator, resamples: int) -> np.ndarray:
     """(resamples, agents) means over blocks drawn with replacement, the same blocks for every agent."""
     blocks, found = len(sums), []
     for start in range(0, resamples, _CHUNK):
@@ -124,7 +129,7 @@ def _resampled(sums: np.ndarray, counts: np.ndarray, generator: np.random.Genera
     return np.concatenate(found)
 
 
-def _interval(means: np.ndarray, blocks: int) -> tuple[float, float]:
+def interval(means: np.ndarray, blocks: int) -> tuple[float, float]:
     """Percentile interval; NaN with fewer than two blocks, which say nothing about spread."""
     if blocks < 2:
         return math.nan, math.nan
@@ -151,12 +156,12 @@ def _pair(
         return row | dict.fromkeys(("difference", "low", "high", "p"), math.nan)
     own_sums, own_counts = sums[met][:, pair], counts[met][:, pair]
     first, second = own_sums.sum(axis=0) / own_counts.sum(axis=0)
-    means = _resampled(own_sums, own_counts, generator, resamples)
+    means = resampled(own_sums, own_counts, generator, resamples)
     difference, differences = float(first - second), means[:, 0] - means[:, 1]
     if difference < 0:
         row |= {"first": agents[pair[1]], "second": agents[pair[0]]}
         difference, differences = -difference, -differences
-    low, high = _interval(differences, blocks)
+    low, high = interval(differences, blocks)
     extreme = int((np.abs(differences - difference) >= difference).sum())
     p = (1 + extreme) / (1 + resamples) if blocks >= ENOUGH_BLOCKS else math.nan
     return row | {"difference": difference, "low": low, "high": high, "p": p}
@@ -175,6 +180,8 @@ def _summary(own: dict[str, np.ndarray]) -> dict[str, Any]:
         **{name: _mean(own[name]) for name in _MEANS},
         **{name: _largest(own[name]) for name in _LARGEST},
         **{name: int(own[name].sum()) for name in _TOTALS},
+        **{name: _each(own[name], own["decisions"]) for name in ("prompt_tokens", "answer_tokens")},
+        "joules": _each(own["measured_joules"], own["decisions"]),
         "failures": int((own["status"] != "ok").sum()),
     }
 
@@ -182,6 +189,11 @@ def _summary(own: dict[str, np.ndarray]) -> dict[str, Any]:
 def _mean(values: np.ndarray) -> float:
     known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
     return float(known.mean()) if len(known) else math.nan
+
+
+def _each(values: np.ndarray, decisions: np.ndarray) -> float:
+    """A total a decision."""
+    return float(values.sum() / decisions.sum()) if decisions.sum() else math.nan
 
 
 def _largest(values: np.ndarray) -> float | int:

@@ -27,6 +27,7 @@ _EPISODES = [
     ("i2", "seat, from 1", "seat"),
     ("str", "name", "agent"),
     ("str", "cancel model / impact rule", "fill_model"),
+    ("i8", "ns, charged to everyone by the latency sweep; -1 outside it", "sweep"),
     ("str", "ok or failed", "status"),
     ("str", "message, empty when ok", "error"),
     ("i8", "ns since the epoch, UTC", "opens closes"),
@@ -57,9 +58,11 @@ _EPISODES = [
     ("f8", "us, charged in the simulation", "latency_p50_us latency_p90_us latency_p99_us latency_max_us"),
     ("i8", "count; -1 unknown", "parameters"),
     ("f8", "floating point operations a decision; NaN unknown", "flop"),
+    ("i8", "tokens in all, read anew / written", "prompt_tokens answer_tokens"),
+    ("str", "JSON object of the counts that the agent kept", "notes"),
     ("f8", "us, wall clock", "measured_p50_us measured_p90_us measured_p99_us measured_max_us"),
     ("f8", "us of CPU time a decision", "measured_cpu_us"),
-    ("f8", "J; NaN not measured", "measured_joules"),
+    ("f8", "J of the whole machine while it decided; NaN not measured", "measured_joules"),
 ]
 _FILLS = [
     ("i8", "row number in the file", "fill"),
@@ -89,7 +92,7 @@ _DECISIONS = [
     ("i8", "ns since the epoch, UTC: time + charged latency", "answered"),
     ("i8", "ns, charged", "latency"),
     ("str", "quotes, keep, deadline or failed", "outcome"),
-    ("i4", "tokens", "tokens"),
+    ("i4", "tokens, read anew / written", "prompt_tokens answer_tokens"),
     ("i8", "ns, wall clock", "measured_ns"),
 ]
 _CURVE = [

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from lobarena.agents.base import Agent, Quotes, check_quotes
+from lobarena.benchmarks.energy import counter
+from lobarena.benchmarks.latency_mode import DAY
 
 QUOTES, KEEP, DEADLINE, FAILED = 0, 1, 2, 3
 OUTCOMES = ("quotes", "keep", "deadline", "failed")
@@ -29,9 +31,17 @@ class Decisions:
     time: list[int] = field(default_factory=list)
     latency: list[int] = field(default_factory=list)
     outcome: list[int] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
+    prompt_tokens: list[int] = field(default_factory=list)  # read anew, what a cache held left out
+    answer_tokens: list[int] = field(default_factory=list)
     measured: list[int] = field(default_factory=list)
     cpu: int = 0  # ns in all
+    joules: float = 0.0  # of the whole machine while this seat decided
+
+
+class _Alarm:
+    """Whether an alarm means anything: one that rings late, when the agent has answered, must hit nobody else."""
+
+    armed = False
 
 
 class AgentError(RuntimeError):
@@ -42,16 +52,23 @@ class AgentError(RuntimeError):
 class Charge:
     """How the thinking time of one seat is charged."""
 
-    mode: str  # zero, constant, distribution, measured or recorded
+    mode: str  # of latency_mode.KINDS
     median: int = 0  # ns
     draws: np.ndarray | None = None  # (k,) i8 ns, used in turn: of a distribution, or as recorded
+    rates: tuple[float, float] = (math.inf, math.inf)  # tokens a second: of prompts, of answers
 
-    def of(self, number: int, measured: int) -> int:
-        """ns charged for decision `number`, which took `measured` ns of wall clock."""
+    def of(self, number: int, measured: int, tokens: tuple[int, int] = (0, 0), late: bool = False) -> int:
+        """ns charged for decision `number`, which took `measured` ns of wall clock and (prompt, answer) `tokens`.
+
+        Per token, a decision that its deadline cut off has told no tokens: it costs at least its wall clock.
+        """
         if self.mode == "zero":
             return 0
         if self.mode == "measured":
             return measured
+        if self.mode == "per-token":
+            ns = 1e9 * (tokens[0] / self.rates[0] + tokens[1] / self.rates[1])
+            return round(min(max(ns, measured if late else 0), DAY))
         if self.draws is not None and len(self.draws):
             return int(self.draws[number % len(self.draws)])
         return self.median
@@ -75,6 +92,8 @@ class Mind:
         log.time.append(int(observation["time"]))
         quotes: Quotes | None = None
         outcome, error = FAILED, ""
+        energy = counter()
+        joules = energy.joules()
         cpu, begin = time.thread_time_ns(), time.perf_counter_ns()
         try:
             with _deadline(self.deadline_s):
@@ -85,15 +104,20 @@ class Mind:
                 log.cpu += time.thread_time_ns() - cpu
             late = measured > self.deadline_s * 1e9
         except _Late:
+            _Alarm.armed = False  # at once: the next ring is 50 ms away
             measured, late, quotes = time.perf_counter_ns() - begin, True, None
             log.cpu += time.thread_time_ns() - cpu
         except Exception as problem:
             measured, late = time.perf_counter_ns() - begin, False
             log.cpu += time.thread_time_ns() - cpu
             error = f"{type(problem).__name__}: {problem}"
-        if not error and not late and quotes is not None:
+        log.joules += energy.joules() - joules
+        tokens = (0, 0)
+        if not error:
             try:
-                check_quotes(quotes)
+                tokens = tokens_of(self.agent)
+                if not late and quotes is not None:
+                    check_quotes(quotes)
             except Exception as problem:
                 error = f"{type(problem).__name__}: {problem}"
         if late:
@@ -103,10 +127,11 @@ class Mind:
                 error = f"{self.late} decisions took longer than the deadline of {self.deadline_s:g} s"
         elif not error:
             outcome = KEEP if quotes is None else QUOTES
-        charged = self.charge.of(number, measured)
+        charged = self.charge.of(number, measured, tokens, late)
         log.latency.append(charged)
         log.outcome.append(FAILED if error else outcome)
-        log.tokens.append(int(getattr(self.agent, "tokens", 0) or 0))
+        log.prompt_tokens.append(tokens[0])
+        log.answer_tokens.append(tokens[1])
         log.measured.append(measured)
         if error:
             raise AgentError(error[:500])
@@ -123,15 +148,18 @@ def _deadline(seconds: float) -> Iterator[None]:
         yield
         return
 
+    _Alarm.armed = True
     signal.setitimer(signal.ITIMER_REAL, seconds, 0.05)  # again and again, should an agent swallow it
     try:
         yield
     finally:
+        _Alarm.armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _alarm(_signum: int, _frame: Any) -> None:
-    raise _Late
+    if _Alarm.armed:
+        raise _Late
 
 
 @contextmanager
@@ -146,6 +174,23 @@ def alarms() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def tokens_of(agent: Agent) -> tuple[int, int]:
+    """(prompt, answer) tokens that an agent says its last decision took; ValueError for what is no count."""
+    counts = int(getattr(agent, "prompt_tokens", 0)), int(getattr(agent, "answer_tokens", 0))
+    if not all(0 <= count < 2**31 for count in counts):
+        raise ValueError(f"prompt_tokens and answer_tokens are {counts}; give counts from 0 to 2^31")
+    return counts
+
+
+def notes_of(agent: Agent) -> dict[str, int]:
+    """What an agent counted in its episode, by name, in the order of the names; what is no count is left out."""
+    try:
+        found = dict(agent.counts)  # type: ignore[attr-defined]
+        return {str(name)[:40]: int(found[name]) for name in sorted(found)[:32] if int(found[name]) >= 0}
+    except Exception:  # most agents count nothing
+        return {}
 
 
 def lognormal(median_ns: float, spread: float, rng: np.random.Generator, count: int = 4_096) -> np.ndarray:

@@ -10,22 +10,18 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lobarena.benchmarks import fill_models
+from lobarena.benchmarks.charging import as_charged, charges, check_tokens, latencies, measured_rates
 from lobarena.benchmarks.config import Config, ConfigError
 from lobarena.benchmarks.match import Entry, Terms, play
 from lobarena.benchmarks.programme import Field, Unit, describe_agents, entries, fields, training, units
-from lobarena.benchmarks.results import ResultsError, ResultWriter, new_manifest, read
-from lobarena.benchmarks.thinking import Charge, lognormal
+from lobarena.benchmarks.results import Results, ResultWriter, new_manifest
+from lobarena.benchmarks.thinking import Charge
 from lobarena.data.catalogue import DayFile, read_day, rows_of
 from lobarena.sim.feed import Feed, feed_of
 from lobarena.sim.market import Latency, Market, Rules, Seat
-from lobarena.sim.random import generator
 from lobarena.sim.types import MAX_SEATS
 
 Progress = Callable[[int, int, str], None]
-Recorded = dict[tuple[Any, ...], np.ndarray]
 
 
 def run(
@@ -49,7 +45,8 @@ def run(
     seats = max(len(unit.labels) for unit in everything)
     if seats > MAX_SEATS:
         raise ConfigError(f"{seats} agents in one book; at most {MAX_SEATS}, or leave the arena out of tracks")
-    recorded = _recorded(config)
+    recorded = latencies(config)
+    check_tokens(config)
     manifest = new_manifest(config.model_dump(mode="json"), config.seed, _data_rows(programme), describe_agents(config))
     writer = ResultWriter(out, manifest, overwrite=overwrite)
     done = writer.done()
@@ -58,7 +55,8 @@ def run(
     if on_progress:
         on_progress(count, len(everything), "")
     fitted = _fit(programme) if left else {}
-    jobs = [_Job(config, unit, fitted[unit.day.symbol], _thinking(config, unit, recorded)) for unit in left]
+    rates = writer.noted("rates", lambda: measured_rates(config)) if left else {}
+    jobs = [_Job(config, unit, fitted[unit.day.symbol], charges(config, unit, recorded, rates)) for unit in left]
     for job, rows in _play_all(jobs, processes):
         writer.write(job.unit.name, **rows)
         count += 1
@@ -142,11 +140,11 @@ def unit_of(config: Config, episode: int) -> tuple[Unit, float]:
     raise ConfigError(f"the settings have no episode {episode} on the data that is here now")
 
 
-def replay(config: Config, unit: Unit, watch: Callable[[Market], None]) -> None:
-    """Play one episode once more, watched; what `watch` raises ends it."""
+def replay(config: Config, unit: Unit, results: Results, watch: Callable[[Market], None]) -> None:
+    """Play one episode of a run once more with the latencies that it had, watched; what `watch` raises ends it."""
     programme = [one for one in fields(config, data_root(config)) if one.symbol == unit.day.symbol]
-    charges = _thinking(config, unit, _recorded(config))
-    _play(_Job(config, unit, _fit(programme)[unit.day.symbol], charges), watch=watch)
+    job = _Job(config, unit, _fit(programme)[unit.day.symbol], as_charged(results, unit))
+    _play(job, watch=watch)
 
 
 def _play(job: _Job, lost: str = "", watch: Callable[[Market], None] | None = None) -> dict[str, Any]:
@@ -201,57 +199,6 @@ def _fit(programme: Sequence[Field]) -> dict[str, dict[str, float]]:
         contract.symbol: fit([feed_of(recording) for recording in training(contract)]) if contract.train else {}
         for contract in programme
     }
-
-
-def _thinking(config: Config, unit: Unit, recorded: Recorded) -> dict[str, Charge]:
-    """How the thinking time of each agent of an episode is charged."""
-    median = round(config.decision_us * 1e3)
-    charges = {}
-    for label in unit.labels:
-        e = unit.episode
-        draws = None
-        if config.decision_latency == "distribution":
-            rng = generator(config.seed, "thinking", label, e.contract, e.day, e.segment)
-            draws = lognormal(median, config.decision_spread, rng)
-        elif config.decision_latency == "recorded":
-            model = fill_models.name(e.cancel_model, e.impact)
-            key = (e.track, e.contract, e.day, e.segment, e.rotation, label, model)
-            if key not in recorded:
-                raise ConfigError(
-                    f"{config.recorded_from} has no decisions of {label} in {e.track} {e.contract} {e.day} "
-                    f"segment {e.segment} rotation {e.rotation} under {model}; replay with the settings of that run"
-                )
-            draws = recorded[key]
-        charges[label] = Charge(config.decision_latency, median, draws)
-    return charges
-
-
-def _recorded(config: Config) -> Recorded:
-    """Latencies of an earlier run, ns, by the episode, agent and fill model that they belong to.
-
-    Those of a run under one fill model serve every model; of a band, each model has its own.
-    """
-    if config.decision_latency != "recorded":
-        return {}
-    try:
-        results = read(config.recorded_from)
-    except ResultsError as error:
-        raise ConfigError(f"recorded_from: {error}") from error
-    names = ("track", "contract", "day", "segment", "rotation", "agent", "fill_model")
-    seats = results.episodes.select(["episode", "seat", *names]).to_pylist()
-    keys = {(row["episode"], row["seat"]): tuple(row[name] for name in names) for row in seats}
-    table = results.decisions
-    episode, seat = table.column("episode").to_numpy(), table.column("seat").to_numpy()
-    latency = table.column("latency").to_numpy()
-    change = np.flatnonzero((np.diff(episode) != 0) | (np.diff(seat) != 0)) + 1
-    found = {}
-    for begin, end in zip([0, *change], [*change, len(latency)], strict=True):
-        if end > begin:
-            found[keys[(int(episode[begin]), int(seat[begin]))]] = latency[begin:end]
-    if len({key[-1] for key in found}) > 1:
-        return found
-    models = [fill_models.name(*model) for model in fill_models.models(config)]
-    return {(*key[:-1], model): draws for key, draws in found.items() for model in models}
 
 
 def _data_rows(programme: Sequence[Field]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The command line: `lobarena tournament`, `report`, `explain`, `train`, `tune`, `teach`, `distill`, `lint` and more.
+"""The command line: `lobarena tournament`, `report`, `train`, `tune`, `teach`, `distill`, `probe`, `llm` and more.
 
 Commands import what they need when they run, so that help and version answer at once.
 """
@@ -16,6 +16,7 @@ from lobarena import (
     cli_explain,
     cli_lint,
     cli_llm,
+    cli_probe,
     cli_report,
     cli_teach,
     cli_tournament,
@@ -39,6 +40,8 @@ app.command(epilog=cli_train.EXAMPLE)(cli_train.train)
 app.command(epilog=cli_train.TUNE_EXAMPLE)(cli_train.tune)
 app.command(epilog=cli_teach.EXAMPLE)(cli_teach.teach)
 app.command(epilog=cli_distill.EXAMPLE)(cli_distill.distill)
+app.command(epilog=cli_probe.EXAMPLE)(cli_probe.features)
+app.command(epilog=cli_probe.PROBE_EXAMPLE)(cli_probe.probe)
 app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_llm.app, name="llm")
@@ -58,12 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _explains_itself(error: Exception) -> bool:
     from lobarena.agents.learner import TrainingError
     from lobarena.agents.llm.answer import LlmError
+    from lobarena.agents.teacher.shard import StoreError
     from lobarena.agents.weight_file import WeightsError
     from lobarena.benchmarks.config import ConfigError
     from lobarena.benchmarks.manifest import ResultsError
     from lobarena.data.recording import DataError
 
-    return isinstance(error, ConfigError | DataError | LlmError | ResultsError | TrainingError | WeightsError | OSError)
+    known = ConfigError | DataError | LlmError | ResultsError | StoreError | TrainingError | WeightsError | OSError
+    return isinstance(error, known)
 
 
 @app.command(epilog="Example: lobarena agents --json agents.json")

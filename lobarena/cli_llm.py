@@ -1,11 +1,11 @@
-"""`lobarena llm`: fetch the default model, and show what there is: models, prompts, transcripts."""
+"""`lobarena llm`: fetch the default model, show what there is, tune how a forecaster quotes."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lobarena.terminal import STDOUT, Json, console, remark, table, write_json
+from lobarena.terminal import STDOUT, Json, console, progress, remark, table, write_json
 
 app = typer.Typer(help="The language model as market maker.", no_args_is_help=True)
 
@@ -33,10 +33,13 @@ def show(
         Path | None,
         typer.Argument(metavar="[TRANSCRIPT]", help="Count what its calls brought; else list what is here."),
     ] = None,
+    bench: Annotated[bool, typer.Option("--bench", help="Measure the default model: every prompt and number type.")] = (
+        False
+    ),
     json: Json = None,
 ) -> None:
-    """Show what a transcript holds; without one, the default model and the prompts."""
-    found = _transcript(transcript) if transcript else _here()
+    """Show what a transcript holds; without one, the default model and the prompts; with --bench, how fast it is."""
+    found = _transcript(transcript) if transcript else _bench() if bench else _here()
     if json:
         write_json(json, found)
     if json == STDOUT:
@@ -46,6 +49,101 @@ def show(
             table(title, {key: key.replace("_", " ") for key in rows[0]} if rows else {}, rows)
         else:
             console().print(f"{title}: {rows}", markup=False, soft_wrap=True)
+
+
+@app.command(epilog="Example: lobarena llm tune llm:transcript=calls.jsonl,prompt=zero-1 --episodes 2")
+def tune(
+    agent: Annotated[str, typer.Argument(metavar="AGENT", help="A forecaster with its parameters, as in --agents.")],
+    trials: Annotated[int, typer.Option(min=1, help="Rules to try; the same number for every forecaster.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Of the trials.")] = 0,
+    order_size: Annotated[int, typer.Option(min=1, help="Lots of a normal quote, as in the tournament.")] = 1,
+    data: Annotated[str, typer.Option(help='"synthetic" (training days) or the folder of a catalogue.')] = "synthetic",
+    contracts: Annotated[str, typer.Option(metavar="TEXT,...", help="Only these; all when empty.")] = "",
+    episode_minutes: Annotated[float, typer.Option(min=0.1, help="Length of an episode.")] = 30.0,
+    episodes: Annotated[int, typer.Option(min=0, help="At most so many a stretch of days; 0 is all.")] = 0,
+    json: Json = None,
+) -> None:
+    """Tune the quoting rule of a forecaster by validation PnLMAP; the model is asked once a prompt, not once a trial.
+
+    The days are those that `lobarena train` validates on: no tournament plays them.
+    """
+    from dataclasses import asdict
+    from math import isfinite
+
+    from lobarena.agents.llm.answer import LlmError
+    from lobarena.agents.table import make, parse
+    from lobarena.benchmarks.learning_days import plan
+    from lobarena.benchmarks.rule_tuning import as_parameters, search, watch
+    from lobarena.cli_tournament import compiling
+
+    try:
+        name, parameters = parse(agent)
+        forecaster: Any = make(name, **parameters)
+    except ValueError as error:
+        raise LlmError(str(error)) from error
+    if not hasattr(forecaster, "forecast"):
+        raise LlmError(f"{name} makes no forecasts; tune an agent that does, such as llm")
+    names = [one.strip() for one in contracts.split(",") if one.strip()]
+    days = plan(data, names, episode_minutes=episode_minutes, episodes=episodes)
+    compiling()
+    with progress(f"{name}: forecasts") as advance:
+        watched = watch(forecaster, days, order_size, advance)
+        found = search(watched, trials, seed, order_size, advance)
+    rows: list[dict[str, Any]] = [
+        asdict(one) | {"rule": as_parameters(one.rule), "pnlmap": one.pnlmap if isfinite(one.pnlmap) else None}
+        for one in found
+    ]
+    if json:
+        write_json(json, {"agent": agent, "episodes": len(watched), "trials": rows})
+    if json == STDOUT:
+        return
+    shown = {"rule": "rule", "pnlmap": "PnLMAP, CNY / lot", "epnl": "EPnL, CNY", "map": "MAP, lots", "fills": "fills"}
+    told = [
+        row
+        | {key: "-" if row[key] is None else f"{row[key]:,.1f}" for key in ("pnlmap", "epnl", "fills")}
+        | {"map": f"{row['map']:.2f}"}
+        for row in rows[:10]
+    ]
+    table(f"{name}: best of {len(watched)} validation episodes first", shown, told)
+    joint = "," if ":" in agent else ":"
+    console().print(
+        f"use it: lobarena tournament --agents {agent}{joint}{rows[0]['rule']}", markup=False, soft_wrap=True
+    )
+
+
+def _bench(count: int = 10) -> dict[str, Any]:
+    """Seconds to load and prompts a second of the default model on one thread."""
+    import time
+
+    import torch
+
+    from lobarena.agents.llm.fetch import fetched
+    from lobarena.agents.llm.local import DTYPES, LocalModel
+    from lobarena.agents.llm.prompt import load, names
+
+    torch.set_num_threads(1)
+    rows: list[dict[str, Any]] = []
+    for dtype in DTYPES:
+        begun = time.perf_counter()
+        model = LocalModel(fetched(), dtype)
+        loaded = time.perf_counter() - begun
+        for name in names():
+            prompt = load(name)
+            books = [[[k % 3 - 1, 1, 20 + k, 60 - k, 10 * k]] * prompt.seconds for k in range(count)]
+            model.ask(prompt.messages(books[0]), 600.0)  # reads the fixed part
+            begun, tokens = time.perf_counter(), 0
+            for book in books:
+                reply = model.ask(prompt.messages(book), 600.0)
+                tokens += reply.prompt_tokens - reply.cached_tokens + reply.answer_tokens
+            took = time.perf_counter() - begun
+            row = {
+                "dtype": dtype,
+                "prompt": name,
+                "load_s": round(loaded, 1),
+                "prompts_a_second": round(count / took, 2),
+            }
+            rows.append(row | {"tokens_a_second": round(tokens / took, 1)})
+    return {"speed on one thread": rows}
 
 
 def _here() -> dict[str, Any]:

@@ -99,7 +99,7 @@ def _value(name: str, text: str) -> str | tuple[str, ...]:
         return text
     parts: list[str] = []
     for part in text.split(",") if text else []:
-        if parts and "=" in part and ":" not in part:  # the M=2 of foic:N=1,M=2
+        if parts and "=" in part.partition(":")[0]:  # the M=2 of foic:N=1,M=2
             parts[-1] += f",{part}"
         else:
             parts.append(part.strip())

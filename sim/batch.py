@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
+from struct import Struct
 from typing import Any
 
 import numpy as np
 
 from lobarena.sim.actions import FAULTS, WIDTH, WIDTHS
-from lobarena.sim.blocks import ROW, layout
+from lobarena.sim.blocks import QUEUES, ROW, layout
 from lobarena.sim.case import ACCOUNT, CASE, DECK, LEARNER
 from lobarena.sim.checkpoint import resume
 from lobarena.sim.desk import answer
@@ -35,6 +36,7 @@ class Batch:
     Outputs, overwritten by each step: observations (n, k, F) f4; rewards (n, k) f8 tick x lot; parts (n, k, P) f8,
     which sum to the rewards; accounts (4, n, k) f8 as ACCOUNT names them; positions (n, k) i8 lots; times (n,) i8 ns
     UTC; over (n,) i4 whether the episode is; out (n, k) bool whether a learner is (by a margin call, or the end).
+    `read` gives all but observations and parts as Python's numbers.
     """
 
     def __init__(self, settings: Settings, n: int, learners: int = 1) -> None:
@@ -70,13 +72,12 @@ class Batch:
         self.actions = np.zeros((n, k, WIDTH))
         self.history = np.zeros((n, k, settings.history, len(ROW)), np.float32)
         self.observations = np.zeros((n, k, features), np.float32)
-        self.rewards, self.times = np.zeros((n, k)), np.zeros(n, np.int64)
+        self._lay_outputs()
         self.part_names = PARTS + settings.reward.extra
         self._parts = np.zeros((n, k, len(PARTS)))
         self.parts = self._parts if not settings.reward.extra else np.zeros((n, k, len(self.part_names)))
-        self.accounts, self.positions = np.zeros((len(ACCOUNT), n, k)), np.zeros((n, k), np.int64)
-        self.over, self.out = self.cases["over"], np.ones((n, k), bool)
-        self.cases["over"] = 1
+        self.over = self.cases["over"]
+        self.over[:] = 1
         self._ids = [np.zeros(1, np.int64)] * n
         deck = np.zeros(1, DECK)
         for name, array in (
@@ -87,6 +88,7 @@ class Batch:
         ):
             deck[name] = array.ctypes.data
         deck["n"], deck["k"], deck["features"], deck["depth"] = n, k, features, settings.history
+        deck["queues"] = QUEUES in settings.observation
         deck["action"], deck["order_size"] = settings.kind, settings.order_size
         deck["thinking_ns"], deck["weights"] = settings.thinking_ns, settings.reward.weights()
         self.deck = deck
@@ -96,6 +98,20 @@ class Batch:
         self._extra = bool(settings.reward.extra)
         self._bytes = self.venues.view(np.uint8).reshape(n, -1)
         self._spans = _spans(self.venues.dtype, len(self._seats))
+
+    def _lay_outputs(self) -> None:
+        """Rewards, accounts, positions, times and `out` one behind the other, so that `read` gets all at once."""
+        n, k = self.n, self.k
+        learners, money = n * k, 1 + len(ACCOUNT)
+        words = np.zeros((money + 1) * learners + n + -(-learners // 8))
+        self.money = words[: money * learners].reshape(money, n, k)  # rewards, then accounts
+        self.rewards, self.accounts = self.money[0], self.money[1:]
+        whole, flags = words[money * learners :].view(np.int64), (money + 1) * learners + n
+        self.positions, self.times = whole[:learners].reshape(n, k), whole[learners : learners + n]
+        self.out = words[flags:].view(bool)[:learners].reshape(n, k)
+        self.out[:] = True
+        # rewards, accounts, positions, times and `out` as Python's numbers, one after the other
+        self.read = partial(Struct(f"{money * learners}d{learners + n}q{learners}?").unpack_from, words.data)
 
     def _samples(self) -> list[int]:
         """One day of each contract: their books are as large as their contract needs."""

@@ -33,6 +33,7 @@ def _levels(what: str, unit: str, low: float, high: float, scale: float) -> list
 _TICKS, _LOTS = ("ticks", -FARTHEST, FARTHEST, 10.0), ("log(1 + lots)", 0.0, LARGEST, 5.0)
 _AHEAD = ("log(1 + lots)", ALONE, LARGEST, 5.0)
 
+QUEUES = "queue positions"
 BLOCKS: dict[str, tuple[Feature, ...]] = {
     "levels": (  # distances from the mid; own orders are not in the book that a seat sees
         *_levels("bid {} distance", "ticks", 0.0, FARTHEST, 10.0),
@@ -61,7 +62,7 @@ BLOCKS: dict[str, tuple[Feature, ...]] = {
         Feature("own ask size", *_LOTS),
         Feature("own ask lots ahead", *_AHEAD),
     ),
-    "queue positions": (  # own lots at the prices of the `ladder` actions, and the lots ahead of the first
+    QUEUES: (  # own lots at the prices of the `ladder` actions, and the lots ahead of the first
         *_levels("own bid size, place {}", *_LOTS),
         *_levels("own bid lots ahead, place {}", *_AHEAD),
         *_levels("own ask size, place {}", *_LOTS),

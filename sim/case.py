@@ -68,6 +68,7 @@ DECK = np.dtype(
         ("k", "i8"),  # learners of an environment
         ("features", "i8"),
         ("depth", "i8"),  # looks of the history
+        ("queues", "i8"),  # 1: the observation shows queue positions
         ("action", "i4"),  # kind
         ("order_size", "i8"),  # lots
         ("thinking_ns", "i8"),

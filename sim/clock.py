@@ -79,7 +79,7 @@ def proceed(book, venue, events, count, snapshots, ids):
 def attend(book, venue, feed):
     """What is due before the next event of the record, at `feed` (ns UTC): (code, time up to which events may follow).
 
-    One message or one rite of the clock at a time; while there is any, no event may.
+    All messages up to the next rite of the clock, or one rite; while there is any, no event may.
     """
     if venue["fills"] > _ROOM or venue["curves"] > _ROOM or venue["marks"] > _ROOM:
         return np.int64(DRAIN), _BEFORE
@@ -97,14 +97,16 @@ def attend(book, venue, feed):
         return np.int64(_ON), _BEFORE
     if now >= venue["closes"] or now == _NEVER:
         return np.int64(_close(book, venue)), _BEFORE
-    if mail < feed:
-        venue["now"] = book["time"] = mail
-        seat = _deliver(book, venue, take(venue))
-        return np.int64(seat if seat > 0 else _ON), _BEFORE
-    until = min(mail, venue["closes"] - 1, venue["pause"])
+    until = min(venue["closes"] - 1, venue["pause"])
     if venue["seats"] > 0:
         until = min(until, venue["opens"] if venue["image"] == 0 else venue["next_curve"] - 1)
-    return np.int64(_ON), np.int64(until)
+    while mail < feed and mail <= until and venue["fills"] <= _ROOM:  # no message brings a rite nearer
+        venue["now"] = book["time"] = mail
+        seat = _deliver(book, venue, take(venue))
+        if seat > 0:
+            return np.int64(seat), _BEFORE
+        mail = venue["heap"][0]["time"] if venue["flight"] > 0 else _NEVER
+    return np.int64(_ON), np.int64(min(until, mail) if venue["fills"] <= _ROOM else _BEFORE)
 
 
 @kernel

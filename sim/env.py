@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 
 from lobarena.sim.batch import Batch
-from lobarena.sim.env_spaces import action_space, observation_space, take
+from lobarena.sim.env_spaces import action_space, observation_space, taker
 from lobarena.sim.settings import Settings
 
 
@@ -90,9 +90,8 @@ class MarketMaking(gymnasium.Env[np.ndarray, Any]):
         self.observation_space = observation_space(self.batch.layout)
         self.action_space = action_space(self.settings.action)
         batch = self.batch
-        self._action, self._seen, self._rewards = batch.actions[0, 0], batch.observations[0, 0], batch.rewards[0]
-        self._accounts, self._parts, self._out = batch.accounts[:, 0, 0], batch.parts[0, 0], batch.out[0]
-        self._width = (self.action_space.shape or (1,))[0]
+        self._take = taker(batch.actions[0, 0], (self.action_space.shape or (1,))[0])
+        self._seen, self._parts, self._read, self._out = batch.observations[0, 0], batch.parts[0, 0], batch.read, True
 
     @property
     def episodes(self) -> list[tuple[int, int, int]]:
@@ -107,27 +106,33 @@ class MarketMaking(gymnasium.Env[np.ndarray, Any]):
         batch = self.batch
         batch.begin(0, self.np_random, (options or {}).get("episode"))
         batch.step()
-        return self._seen.copy(), self._info()
+        return self._seen.copy(), self._told()[2]
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Quote, and run to the next look: (observation, reward in tick x lot, terminated, False, info).
 
         ValueError says what is wrong with an action; nothing of it has happened then.
         """
-        if self._out.item():
+        if self._out:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset()")
-        take(self._action, action, self._width)
+        self._take(action)
         self.batch.step()
-        return self._seen.copy(), self._rewards.item(), self._out.item(), False, self._info()
+        reward, over, info = self._told()
+        return self._seen.copy(), reward, over, False, info
 
-    def _info(self) -> dict[str, Any]:
-        wealth, fees, held, lots = self._accounts.tolist()
-        return {
-            "wealth": wealth,
-            "position": self.batch.positions.item(),
-            "fees": fees,
-            "map": held,
-            "lots": lots,
-            "parts": self._parts.copy(),
-            "time": self.batch.times.item(),
-        }
+    def _told(self) -> tuple[float, bool, dict[str, Any]]:
+        """Reward, whether the episode is over, and info."""
+        reward, wealth, fees, held, lots, position, time, self._out = self._read()
+        return (
+            reward,
+            self._out,
+            {
+                "wealth": wealth,
+                "position": position,
+                "fees": fees,
+                "map": held,
+                "lots": lots,
+                "parts": self._parts.copy(),
+                "time": time,
+            },
+        )

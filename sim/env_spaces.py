@@ -1,5 +1,6 @@
 """The spaces of one learner, and its actions as the kernels take them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -30,21 +31,23 @@ def observation_space(layout: np.ndarray) -> gymnasium.spaces.Box:
 def fill(buffer: np.ndarray, action: Any, width: int) -> None:
     """Write one or more learners' actions into (..., WIDTH) f8; ValueError tells the shape that is wanted."""
     given = action if isinstance(action, np.ndarray) else np.asarray(action)
-    wanted = (*buffer.shape[:-1], width) if width > 1 else buffer.shape[:-1]
-    if given.shape != wanted:
-        raise ValueError(f"the action has shape {given.shape}; {wanted} is wanted")
-    if width > 1:
-        buffer[..., :width] = given
-    else:
-        buffer[..., 0] = given
+    there = buffer[..., :width] if width > 1 else buffer[..., 0]
+    if given.shape != there.shape:
+        raise ValueError(f"the action has shape {given.shape}; {there.shape} is wanted")
+    there[...] = given
 
 
-def take(buffer: np.ndarray, action: Any, width: int) -> None:
-    """`fill` for one learner: a single number needs no array."""
-    if width == 1:
-        try:
-            buffer[0] = action
-            return
-        except (TypeError, ValueError):
-            pass
-    fill(buffer, action, width)
+def taker(buffer: np.ndarray, width: int) -> Callable[[Any], None]:
+    """`fill` for one learner, (WIDTH,) f8: a single number needs no array."""
+    number = buffer.data
+
+    def take(action: Any) -> None:
+        if width == 1:
+            try:
+                number[0] = action
+                return
+            except (TypeError, ValueError):
+                pass
+        fill(buffer, action, width)
+
+    return take

@@ -33,8 +33,11 @@ def _log(lots):
 
 
 @kernel
-def notice(o, memory, history, depth):
-    """Bring a MEMORY and a (depth, 14) f4 history, oldest look first, to the OBSERVATION o."""
+def notice(o, memory, history, depth, queues):
+    """Bring a MEMORY and a (depth, 14) f4 history, oldest look first, to the OBSERVATION o.
+
+    queues : 1 when somebody wants the block `queue positions`, which costs as much as all others
+    """
     now = memory["now"]
     bid, ask = np.int64(o["bid"][0]), np.int64(o["ask"][0])
     bid_size, ask_size = np.int64(o["bid_size"][0]), np.int64(o["ask_size"][0])
@@ -73,8 +76,9 @@ def notice(o, memory, history, depth):
     _own(o["own_bid"], o["own_bid_size"], o["own_bid_ahead"], mid, 1, now, at)
     _own(o["own_ask"], o["own_ask_size"], o["own_ask_ahead"], mid, -1, now, at + 3)
     at += 6
-    _places(o["own_bid"], o["own_bid_size"], o["own_bid_ahead"], bid, 1, now, at)
-    _places(o["own_ask"], o["own_ask_size"], o["own_ask_ahead"], ask, -1, now, at + 2 * _N)
+    if queues == 1:
+        _places(o["own_bid"], o["own_bid_size"], o["own_bid_ahead"], bid, 1, now, at)
+        _places(o["own_ask"], o["own_ask_size"], o["own_ask_ahead"], ask, -1, now, at + 2 * _N)
     at += 4 * _N
     now[at] = o["position"] / o["position_limit"]
     now[at + 1] = max(0, o["closes"] - o["time"]) / max(1, o["closes"] - o["opens"])
@@ -134,5 +138,5 @@ def observe(memory, history, layout, count, out):
 @kernel
 def show(look, memories, history, layout, out):
     """`notice` and `observe` of arrays: look (1,) OBSERVATION, memories (1,) MEMORY, history (depth, 14) f4."""
-    notice(look[0], memories[0], history, history.shape[0])
+    notice(look[0], memories[0], history, history.shape[0], 1)
     observe(memories[0], history, layout, layout.shape[0], out)

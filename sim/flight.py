@@ -80,9 +80,9 @@ def take(venue):
 
 @kernel
 def delay(venue, seat, base):
-    """One draw of a network latency of a seat, ns."""
+    """One draw of a network latency of a seat, ns; `base` itself where latencies do not vary."""
     s = venue["seat"][seat]
-    if base == 0:
+    if base == 0 or s["draw"] < 0:
         return base
     factor = s["stretch"][s["draw"]]
     s["draw"] = (s["draw"] + 1) % STRETCHES

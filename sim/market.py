@@ -132,7 +132,7 @@ class Market:
         v["seat"]["work"]["id"] = NONE
         v["seat"]["seen"] = NONE
         v["owed_span"][:] = feed.size[0], NONE
-        v["seat"]["stretch"] = 1.0
+        v["seat"]["draw"] = NONE
         for number, seat in enumerate(seats, 1):
             s = v["seat"][number]
             s["feed_ns"], s["order_ns"], s["report_ns"] = seat.latency.feed, seat.latency.order, seat.latency.report
@@ -145,7 +145,7 @@ class Market:
                 raise ValueError("a seat looks so often that over 32 of its looks are under way; look less often")
             if seat.latency.spread > 0:
                 draws = generator(seed, "network", number).standard_normal(STRETCHES)
-                s["stretch"][:] = np.exp(seat.latency.spread * draws)
+                s["stretch"][:], s["draw"] = np.exp(seat.latency.spread * draws), 0
         self._fills: list[np.ndarray] = []
         self._fees: list[np.ndarray] = []
         self._after: list[np.ndarray] = []

@@ -7,7 +7,7 @@ import numpy as np
 from pettingzoo import ParallelEnv
 
 from lobarena.sim.batch import Batch
-from lobarena.sim.env_spaces import action_space, observation_space, take
+from lobarena.sim.env_spaces import action_space, observation_space, taker
 from lobarena.sim.settings import Settings
 
 
@@ -31,8 +31,12 @@ class Seats(ParallelEnv[str, np.ndarray, Any]):
         self.np_random = np.random.default_rng()
         self.observation_spaces = {name: observation_space(self.batch.layout) for name in self.possible_agents}
         self.action_spaces = {name: action_space(self.settings.action) for name in self.possible_agents}
-        self._width = (self.action_spaces["seat_1"].shape or (1,))[0]
-        self._places = {name: place for place, name in enumerate(self.possible_agents)}
+        batch, width = self.batch, (self.action_spaces["seat_1"].shape or (1,))[0]
+        self._take = {name: taker(batch.actions[0, place], width) for place, name in enumerate(self.possible_agents)}
+        self._never = dict.fromkeys(self.possible_agents, False)  # truncations, of every step
+        self._time = 6 * seats  # where `batch.read` has the time: behind rewards, accounts and positions
+        self._columns = [slice(at, at + seats) for at in (*range(0, self._time, seats), self._time + 1)]
+        self._seen, self._parts = list(batch.observations[0]), list(batch.parts[0])  # a view a learner
 
     def observation_space(self, agent: str) -> gymnasium.spaces.Box:
         """The same for all."""
@@ -56,53 +60,50 @@ class Seats(ParallelEnv[str, np.ndarray, Any]):
         self.batch.begin(0, self.np_random, (options or {}).get("episode"))
         self.batch.step()
         self.agents = self.possible_agents[:]
-        return dict(zip(self.agents, self.batch.observations[0].copy(), strict=True)), self._infos(self.agents)
+        observations, *_, infos = self._told()
+        return observations, infos
 
     def step(
         self, actions: dict[str, Any]
     ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
         """Everybody quotes, and the market runs to the next looks; ValueError when an agent has no action."""
-        batch, names = self.batch, self.agents
+        names = self.agents
         if not names:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset()")
         try:
-            said = [actions[name] for name in names]
+            for name in names:
+                self._take[name](actions[name])
         except KeyError as error:
             raise ValueError(f"no action for {error}; every agent in `agents` acts at each step") from error
-        if len(names) == len(self.possible_agents) and all(type(action) is int for action in said):
-            batch.actions[0, :, 0] = said
-        else:
-            for name, action in zip(names, said, strict=True):
-                take(batch.actions[0, self._places[name]], action, self._width)
-        batch.step()
-        out, rewards = batch.out[0].tolist(), batch.rewards[0].tolist()
-        observations: dict[str, np.ndarray] = dict(zip(self.possible_agents, batch.observations[0].copy(), strict=True))
-        paid: dict[str, float] = dict(zip(self.possible_agents, rewards, strict=True))
-        over: dict[str, bool] = dict(zip(self.possible_agents, out, strict=True))
-        if len(names) < len(out):
-            observations = {name: observations[name] for name in names}
-            paid, over = {name: paid[name] for name in names}, {name: over[name] for name in names}
-        if True in out:
+        self.batch.step()
+        told = self._told()
+        if len(names) < len(self.possible_agents):
+            told = tuple({name: every[name] for name in names} for every in told)
+        observations, rewards, over, never, infos = told
+        if True in over.values():
             self.agents = [name for name in names if not over[name]]
-        return observations, paid, over, dict.fromkeys(names, False), self._infos(names)
+        return observations, rewards, over, never, infos
 
-    def _infos(self, playing: list[str]) -> dict[str, dict[str, Any]]:
-        batch, time = self.batch, self.batch.times.item()
-        wealth, fees, held, lots = batch.accounts[:, 0].tolist()
-        positions, parts = batch.positions[0].tolist(), batch.parts[0].copy()
-        return {
-            name: {
-                "wealth": wealth[k],
-                "position": positions[k],
-                "fees": fees[k],
-                "map": held[k],
-                "lots": lots[k],
-                "parts": parts[k],
+    def _told(self) -> tuple[dict[str, Any], ...]:
+        """What `step` gives, of all: also of those that play no more."""
+        values = self.batch.read()
+        time, columns = values[self._time], [values[column] for column in self._columns]
+        observations: dict[str, np.ndarray] = {}
+        rewards, over, infos = {}, {}, {}
+        for name, seen, parts, reward, wealth, fees, held, lots, position, gone in zip(
+            self.possible_agents, self._seen, self._parts, *columns, strict=True
+        ):
+            observations[name], rewards[name], over[name] = seen.copy(), reward, gone
+            infos[name] = {
+                "wealth": wealth,
+                "position": position,
+                "fees": fees,
+                "map": held,
+                "lots": lots,
+                "parts": parts.copy(),
                 "time": time,
             }
-            for k, name in enumerate(self.possible_agents)
-            if name in playing
-        }
+        return observations, rewards, over, self._never.copy(), infos
 
 
 def parallel_env(seats: int = 2, **settings: Any) -> Seats:

@@ -121,7 +121,7 @@ SEAT = np.dtype(
         ("heard", "i8"),  # ns UTC of the last delivery: a feed never overtakes itself
         ("answered", "i8"),  # likewise for reports
         ("sent", "i8"),  # likewise for orders on their way
-        ("draw", "i4"),  # next latency factor
+        ("draw", "i4"),  # next latency factor; -1: latencies do not vary
         # counters
         ("orders", "i4"),
         ("ordered", "i8"),  # lots of the orders that the venue accepted

@@ -26,12 +26,15 @@ from lobarena.sim.features import notice, observe
 from lobarena.sim.minds import MIND, drive
 from lobarena.sim.observe import look_at
 from lobarena.sim.place import book_at, fetch, large_book_at, large_venue_at, venue_at
+from lobarena.sim.prefetch import MANY, fetch_levels, fetch_orders, fetch_venue, hot
 from lobarena.sim.rewards import PARTS, judge
 from lobarena.sim.state import ASKED, DRAIN, FINISHED, OUT, venue_type
 from lobarena.sim.types import LARGE, LIQUIDATION, MAX_SEATS, SMALL, book_type
 
 _BOOK, _VENUE = book_type(*SMALL).itemsize, venue_type(SMALL[0]).itemsize  # bytes
 _LARGE_BOOK, _LARGE_VENUE = book_type(*LARGE).itemsize, venue_type(LARGE[0]).itemsize
+_HOT, _LARGE_HOT = hot(venue_type(SMALL[0])), hot(venue_type(LARGE[0]))
+_TAIL = 56  # bytes of a book's last fields, from `best` on
 _MINDS = MIND.itemsize * (MAX_SEATS + 1)  # bytes of an environment
 _EVENT, _SNAPSHOT = EVENT.itemsize, SNAPSHOT.itemsize
 _PARTS, _ROW = len(PARTS), len(ROW)
@@ -46,7 +49,14 @@ def step_small(books, venues, decks, first, last):
     nothing of it has happened).
     """
     deck = deck_at(np.uint64(decks))
+    many = last - first >= MANY
     for i in range(first, last):
+        if many and i + 3 < last:
+            fetch_venue(_place(venues, _VENUE * (i + 3)), _HOT)
+            fetch(_place(books, _BOOK * (i + 4) - _TAIL))
+            near, nearer = _place(books, _BOOK * (i + 2)), _place(books, _BOOK * (i + 1))
+            fetch_levels(near, book_at(near))
+            fetch_orders(nearer, book_at(nearer))
         book, venue = book_at(_place(books, _BOOK * i)), venue_at(_place(venues, _VENUE * i))
         if not _turn(book, venue, deck, i):
             return i
@@ -57,7 +67,14 @@ def step_small(books, venues, decks, first, last):
 def step_large(books, venues, decks, first, last):
     """`step_small` of books of the size LARGE."""
     deck = deck_at(np.uint64(decks))
+    many = last - first >= MANY
     for i in range(first, last):
+        if many and i + 3 < last:
+            fetch_venue(_place(venues, _LARGE_VENUE * (i + 3)), _LARGE_HOT)
+            fetch(_place(books, _LARGE_BOOK * (i + 4) - _TAIL))
+            near, nearer = _place(books, _LARGE_BOOK * (i + 2)), _place(books, _LARGE_BOOK * (i + 1))
+            fetch_levels(near, large_book_at(near))
+            fetch_orders(nearer, large_book_at(nearer))
         book, venue = large_book_at(_place(books, _LARGE_BOOK * i)), large_venue_at(_place(venues, _LARGE_VENUE * i))
         if not _turn(book, venue, deck, i):
             return i
@@ -190,7 +207,7 @@ def _show(venue, case, deck, i, j):
     look_at(venue, seat, learner["look"])
     depth, features = deck["depth"], deck["features"]
     history = history_at(_place(deck["history"], 4 * _ROW * depth * at))["row"]
-    notice(learner["look"], learner["memory"], history, depth)
+    notice(learner["look"], learner["memory"], history, depth, deck["queues"])
     shown = features_at(_place(deck["observations"], 4 * features * at))["row"]
     observe(learner["memory"], history, layout_at(deck["layout"])["row"], features, shown)
     position, tick = np.int64(account["position"]), venue["tick_value"]

@@ -35,8 +35,8 @@ class VectorMarketMaking(gymnasium.vector.VectorEnv[np.ndarray, Any, np.ndarray]
         self.generators: list[np.random.Generator] = [np.random.default_rng() for _ in range(num_envs)]
         batch = self.batch
         self._actions, self._width = batch.actions[:, 0], (self.single_action_space.shape or (1,))[0]
-        self._seen, self._rewards, self._parts = batch.observations[:, 0], batch.rewards[:, 0], batch.parts[:, 0]
-        self._positions = batch.positions[:, 0]
+        self._seen, self._money, self._parts = batch.observations[:, 0], batch.money[:, :, 0], batch.parts[:, 0]
+        self._positions, self._times = batch.positions[:, 0], batch.times
         self._out, self._over = batch.out[:, 0], np.ones(num_envs, bool)
         self._never = np.zeros(num_envs, bool)  # truncations, of every step
         self._never.flags.writeable = False
@@ -69,7 +69,7 @@ class VectorMarketMaking(gymnasium.vector.VectorEnv[np.ndarray, Any, np.ndarray]
             self.batch.begin(i, self.generators[i], None if episodes is None else episodes[i])
         self.batch.settle(rows)
         self._over = self._out.copy()
-        return self._seen.copy(), self._infos()
+        return self._seen.copy(), self._told()[1]
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """(observations, rewards in tick x lot, terminated, truncated (never), infos); see the class."""
@@ -82,17 +82,18 @@ class VectorMarketMaking(gymnasium.vector.VectorEnv[np.ndarray, Any, np.ndarray]
             raise gymnasium.error.ResetNeeded("an action meant nothing, and some environments moved; call reset()")
         batch.step()
         self._over = over = self._out.copy()
-        return self._seen.copy(), self._rewards.copy(), over, self._never, self._infos()
+        rewards, infos = self._told()
+        return self._seen.copy(), rewards, over, self._never, infos
 
-    def _infos(self) -> dict[str, Any]:
-        batch = self.batch
-        wealth, fees, held, lots = batch.accounts.reshape(4, -1).copy()
-        return {
+    def _told(self) -> tuple[np.ndarray, dict[str, Any]]:
+        """Rewards and infos."""
+        rewards, wealth, fees, held, lots = self._money.copy()
+        return rewards, {
             "wealth": wealth,
             "position": self._positions.copy(),
             "fees": fees,
             "map": held,
             "lots": lots,
             "parts": self._parts.copy(),
-            "time": batch.times.copy(),
+            "time": self._times.copy(),
         }

@@ -86,6 +86,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.say(None)
         if how == "noschema" and "response_format" in asked:
             return self.send(400, {"error": "response_format is not known"})
+        if how == "objects" and asked.get("response_format", {}).get("type") != "json_object":
+            return self.send(500, {"error": "Input should be 'text' or 'json_object'"})
         if how == "busy" and number < 3:
             return self.send(429, {"error": "later"}, **{"Retry-After": "0"})
         if how == "later":

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lobarena.benchmarks.latency_mode import AS_SET
 from lobarena.benchmarks.manifest import new_manifest
 from lobarena.benchmarks.metrics import (
     CURVE,
@@ -29,7 +30,8 @@ def rows(name: str, n: int, /, **columns: Any) -> pa.Table:
     """(n,) rows of the table `name`; columns not given are 0 or ""; a scalar stands in every row."""
     filled = {}
     for field in SCHEMAS[name]:
-        value = columns.pop(field.name, "" if pa.types.is_string(field.type) else 0)
+        empty = {"sweep": AS_SET, "notes": "{}"}.get(field.name, "" if pa.types.is_string(field.type) else 0)
+        value = columns.pop(field.name, empty)
         filled[field.name] = np.full(n, value) if np.isscalar(value) else value
     assert not columns, f"no such columns in {name}: {sorted(columns)}"
     return as_table(name, filled)

@@ -18,7 +18,7 @@ from lobarena import __version__
 from lobarena.benchmarks import tournament
 from lobarena.benchmarks.config import Config, settings
 from lobarena.cli import main
-from lobarena.cli_tournament import as_toml, default_out
+from lobarena.cli_tournament import _value, as_toml, default_out
 from lobarena.terminal import plain
 
 SMALL = ["--agents", "foic,random", "--contracts", "RBSYN", "--episode-minutes", "5", "--episodes-per-day", "1"]
@@ -48,6 +48,10 @@ def another(name: str) -> tuple[str, Any]:
     kind, default = field.annotation, field.default
     if name == "agents":
         return "glft,foic:N=2,M=3,random", ["glft", "foic:N=2,M=3", "random"]
+    if name == "decision_latency":
+        return "per-token:prefill=2000,decode=40", "per-token:prefill=2000,decode=40"
+    if name == "latency_sweep":
+        return "1000ms,10ms", ["0", "10ms", "1s"]
     if name == "tracks":
         return "arena", ["arena"]
     if get_origin(kind) is tuple:
@@ -290,3 +294,11 @@ def test_an_interrupted_tournament_resumes_to_the_same_bytes(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     first, second = (json.loads((folder / "manifest.json").read_text()) for folder in (whole, broken))
     assert first["digests"] == second["digests"]
+
+
+def test_a_comma_belongs_to_the_agent_when_a_name_and_a_sign_follow():
+    text = "llm:every=5,endpoint=http://h:1/v1@per-token:prefill=2000,decode=40,foic@zero,foic:N=1,M=2,glft"
+    assert _value("agents", text) == (
+        "llm:every=5,endpoint=http://h:1/v1@per-token:prefill=2000,decode=40",
+        *("foic@zero", "foic:N=1,M=2", "glft"),
+    )

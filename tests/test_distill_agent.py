@@ -114,6 +114,20 @@ def test_agents_quote_within_their_limits_forget_what_was_and_need_no_future(fil
     assert agent.flop >= 2 * agent.parameters
 
 
+def test_what_an_agent_foretells_is_what_it_quotes_from(files):
+    agent = Cmm(str(files["cmm"]), kappa_s=0.0, kappa_c=0.0, gamma=0.0)
+    looks = np.concatenate([observation(3_800 + k % 3, 3_801 + k % 3, after_s=k / 2).reshape(1) for k in range(20)])
+    agent.reset(context(**FITTED))
+    told = agent.forecast(looks)
+    assert np.isinf(told[:7]).all()
+    agent.reset(context(**FITTED))
+    quotes = [agent.act(look) for look in looks]
+    for k in range(7, 20):
+        mid = (looks[k]["bid"][0] + looks[k]["ask"][0]) / 2
+        assert quotes[k].bids[0][0] == np.floor(mid + told[k, 0] - 0.5)
+        assert quotes[k].asks[0][0] == np.ceil(mid + told[k, 0] + 0.5)
+
+
 def test_experts_that_disagree_quote_wider(files):
     names = [Cmm(str(files["cmm"]), kappa_c=kappa) for kappa in (0.0, 8.0)]
     widths = []

@@ -110,8 +110,8 @@ def test_the_tokens_of_a_decision_are_those_that_were_read_and_written():
     tokens = []
     for look in range(4):
         agent.act(observation(after_s=look))
-        tokens.append(agent.tokens)
-    assert tokens == [30, 0, 11, 0]
+        tokens.append((agent.prompt_tokens, agent.answer_tokens))
+    assert tokens == [(10, 20), (0, 0), (11, 0), (0, 0)]
     assert agent.flop == 2 * 1_000 * 41 / 4
 
 

@@ -1,5 +1,7 @@
 """A causal language model on this machine: it always answers, and never unpickles or downloads."""
 
+import hashlib
+import json
 import math
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import torch
 from tiny_model import tiny_model
 
 from lobarena.agents.llm import grammar
+from lobarena.agents.llm import unpacked as kept
 from lobarena.agents.llm.answer import LlmError, Unanswered, write
 from lobarena.agents.llm.local import Grammatical, LocalModel, Vocabulary, digest
 
@@ -45,6 +48,13 @@ def test_an_answer_depends_on_its_prompt_alone(model, tmp_path: Path):
     again, warm = model.ask(prompt(1, 2), 9.0), model.ask(prompt(1, 2), 9.0)
     assert (again.answer, again.confidence) == (warm.answer, warm.confidence) == (first.answer, first.confidence)
     assert (again.cached_tokens, warm.cached_tokens) == (0, len("Forecast.\n\n"))
+
+
+def test_a_prepared_prompt_is_read_by_no_decision(model):
+    model.ask((("system", "Another."), ("user", "7")), 9.0)
+    model.prepare(prompt(0))
+    assert model.ask(prompt(1, 2), 9.0).cached_tokens == len("Forecast.\n\n")
+    model.prepare((("system", "x" * 10_000), ("user", "7")))  # more than the context: left to the calls
 
 
 def test_caches_and_shortcuts_change_no_answer(model):
@@ -122,6 +132,64 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes, mess
     (tmp_path / "model.gguf").write_bytes(content)
     with pytest.raises(LlmError, match=message):
         LocalModel(tmp_path / "model.gguf")
+
+
+@pytest.fixture
+def unpacking(tmp_path: Path, monkeypatch) -> list[Path]:
+    """Files that were unpacked, by a reader of GGUF that makes the tiny model of whatever it is given."""
+    made: list[Path] = []
+
+    def write(path: Path, folder: Path) -> None:
+        made.append(path)
+        tiny_model(folder)
+        sums = {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in folder.iterdir()}
+        (folder / kept.SUMS).write_text(json.dumps(sums))
+
+    monkeypatch.setenv("LOBARENA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(kept, "_write", write)
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    return made
+
+
+def test_a_gguf_file_is_unpacked_once_and_named_by_its_own_digest(unpacking, tmp_path: Path):
+    path = tmp_path / "model.gguf"
+    first, second = LocalModel(path), LocalModel(path)
+    assert unpacking == [path]
+    assert first.identity == second.identity == f"model.gguf sha256:{digest(path)} float32"
+    assert first.ask(prompt(1), 9.0).answer == second.ask(prompt(1), 9.0).answer
+    path.write_bytes(b"GGUF of another")
+    LocalModel(path)
+    assert len(unpacking) == 2
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00" * 64])
+def test_what_was_unpacked_and_then_damaged_is_made_anew(unpacking, tmp_path: Path, damage: bytes):
+    LocalModel(tmp_path / "model.gguf")
+    (weights,) = (tmp_path / "cache").rglob("model.safetensors")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) - len(damage) - 1] + damage)
+    LocalModel(tmp_path / "model.gguf")
+    assert len(unpacking) == 2
+    assert weights.read_bytes() == whole
+
+
+def test_an_unpacking_that_is_stopped_leaves_nothing_behind(unpacking, tmp_path: Path, monkeypatch):
+    def stopped(path: Path, folder: Path) -> None:
+        (folder / "model.safetensors").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kept, "_write", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        LocalModel(tmp_path / "model.gguf")
+    assert not list((tmp_path / "cache" / "models").iterdir())
+
+
+def test_bfloat16_is_another_model_to_a_transcript_and_other_types_are_refused(tmp_path: Path):
+    half = LocalModel(tiny_model(tmp_path), "bfloat16")
+    assert half.identity.endswith(" bfloat16")
+    assert half.ask(prompt(1), 9.0).answer
+    with pytest.raises(LlmError, match="dtype is 'int8'; give float32 or bfloat16"):
+        LocalModel(tmp_path, "int8")
 
 
 def test_an_adapter_is_not_taken_for_a_model(tmp_path: Path):

@@ -66,7 +66,16 @@ def test_tokens_that_are_not_told_are_counted_at_a_byte_each(asking):
 
 def test_a_server_without_schemas_is_asked_without(server, asking):
     assert asking("noschema").answer == GOOD
-    assert counted(server)["count"]["noschema"] == 2
+    assert counted(server)["count"]["noschema"] == 3
+
+
+def test_a_server_is_asked_in_the_form_that_it_answered_to(server, monkeypatch, tmp_path):
+    """llama-cpp-python says 500 to OpenAI's form of a schema and knows another."""
+    monkeypatch.setenv("LOBARENA_CACHE", str(tmp_path))
+    client = Served(f"{server}/objects/v1", "any", 1, 4)
+    assert [client.ask(ASKED, 5.0).answer for _ in range(3)] == [GOOD] * 3
+    assert counted(server)["count"]["objects"] == 4
+    client.close()
 
 
 def test_an_answer_is_repaired_once(server, asking):

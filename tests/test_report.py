@@ -97,7 +97,7 @@ def test_the_json_is_plain_and_complete(results: Results) -> None:
     summary = report.as_json(results)
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
     parts = ["schema", "currency", "run", "leaderboard", "differences", "contracts", "failures"]
-    assert list(summary) == [*parts, "fill_models", "band", "band_contracts", "band_orders"]
+    assert list(summary) == [*parts, "fill_models", "sweep", "calls", "band", "band_contracts", "band_orders"]
     assert len(summary["leaderboard"]) == 6
     assert len(summary["differences"]) == 6
     assert {row["contract"] for row in summary["contracts"]} == {"rb2405", "cu2404"}

@@ -188,7 +188,7 @@ def test_the_digest_leaves_out_wall_clock_and_counts_everything_else() -> None:
     table = rows("decisions", 3, outcome="quotes")
     assert digest(table) == digest(rows("decisions", 3, outcome="quotes", measured_ns=5))
     assert digest(table) == digest(pa.concat_tables([table[:1], table[1:]]))
-    assert digest(table) != digest(rows("decisions", 3, outcome="quotes", tokens=1))
+    assert digest(table) != digest(rows("decisions", 3, outcome="quotes", prompt_tokens=1))
     assert digest(table) != digest(rows("decisions", 4, outcome="quotes"))
     assert digest(rows("decisions", 2, outcome=["ab", "c"])) != digest(rows("decisions", 2, outcome=["a", "bc"]))
     other_nan = np.frombuffer(np.uint64(0xFFF8000000000001).tobytes(), np.float64)[0]

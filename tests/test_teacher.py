@@ -1,11 +1,17 @@
 """Teachers of a tiny random model: causal, the same in chunks and look by look, resumable, and what they refuse."""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
 import torch
+from tiny_model import tiny_model
 
+from lobarena.agents.base import NO_QUOTES, Context
+from lobarena.agents.calibration import fit
+from lobarena.agents.llm.answer import LlmError
+from lobarena.agents.table import make
 from lobarena.agents.teacher.backbone import backbone
 from lobarena.agents.teacher.chunks import CONTEXT, LOOKS, Rows
 from lobarena.agents.teacher.stream import Stream
@@ -13,11 +19,14 @@ from lobarena.agents.teacher.trained import trained
 from lobarena.agents.teacher.training import CHECKPOINT, Schedule, Standard, forecasts, skill, start
 from lobarena.agents.weight_file import WeightsError, read_arrays
 from lobarena.agents.windows.course import Course
-from lobarena.agents.windows.day import Day
+from lobarena.agents.windows.day import Day, read_day
+from lobarena.agents.windows.looks import looks
 from lobarena.agents.windows.numbers import COUNT
 from lobarena.benchmarks import teacher_table
 from lobarena.benchmarks.teaching import rows_of, teach
-from tests.tiny_model import tiny_model
+from lobarena.data.schema import CONTINUOUS
+from lobarena.sim.feed import feed_of
+from lobarena.sim.synthetic import synthetic_day
 
 SCHEDULE = Schedule(steps=6, batch=4, every=3)
 
@@ -192,6 +201,64 @@ def test_a_constant_target_is_told_by_name():
     day.targets[:, 1] = np.where(day.place > 0, 1.0, np.nan)
     with pytest.raises(ValueError, match="'spread' is the same"):
         Standard.of(Rows.of([day]))
+
+
+@pytest.fixture(scope="module")
+def market(model, taught):
+    feed = feed_of(synthetic_day("CU", date(2024, 1, 3), seed=2, minutes=3))
+    context = Context(feed.contract, 1, 2, 5, *feed.sessions[0].tolist(), np.random.default_rng(0), fit([feed]))
+    return looks(feed), context
+
+
+def agent_of(model, taught, **parameters):
+    return make("tuned-llm", weights=str(taught[0]), model=str(model), **parameters)
+
+
+def test_the_agent_quotes_every_few_looks_once_it_has_read_enough(model, taught, market):
+    seen, context = market
+    agent = agent_of(model, taught, every=2, least=9)
+    agent.reset(context)
+    quotes = [agent.act(row) for row in seen[:40]]
+    first = next(k for k, row in enumerate(seen["phase"]) if row == CONTINUOUS)
+    asked = [k for k, one in enumerate(quotes) if one is not None and one != NO_QUOTES]
+    assert asked[0] == first + 9
+    assert set(np.diff(asked)) == {2}
+    assert all(one.bids[0][0] < one.asks[0][0] for one in (quotes[k] for k in asked))
+    agent.reset(context)
+    assert [agent.act(row) for row in seen[:40]] == quotes
+
+
+def test_what_the_agent_foretells_is_what_the_teacher_forecasts_of_the_day(model, taught, market):
+    seen, context = market
+    agent = agent_of(model, taught)
+    agent.reset(context)
+    told = agent.forecast(seen[:150])
+    feed = feed_of(synthetic_day("CU", date(2024, 1, 3), seed=2, minutes=3))
+    day, one = read_day(feed, context.fitted), trained(taught[0], model)
+    whole = one.scaled(forecasts(one.teacher, Rows.of([day]))) * day.scales[:, 1] + day.scales[:, 0]
+    both = np.isfinite(told).all(1)
+    assert both.sum() > 60
+    np.testing.assert_allclose(told[both, 0], whole[:150][both, 0], atol=1e-4)
+    np.testing.assert_allclose(told[both, 2], np.expm1(np.maximum(0, whole[:150][both, 2])), atol=1e-3)
+
+
+def test_the_agent_pulls_its_quotes_where_there_is_no_mid(model, taught, market):
+    seen, context = market
+    agent = agent_of(model, taught, least=1, every=1)
+    agent.reset(context)
+    rows = seen[seen["phase"] == CONTINUOUS][:3].copy()
+    rows["ask_size"][1] = 0
+    quotes = [agent.act(row) for row in rows]
+    assert quotes[0] != NO_QUOTES
+    assert quotes[1] == NO_QUOTES
+    assert quotes[2] not in (None, NO_QUOTES)
+
+
+def test_an_agent_without_weights_says_how_to_make_them(model, tmp_path):
+    with pytest.raises(LlmError, match="lobarena teach"):
+        make("tuned-llm")
+    with pytest.raises(LlmError, match="no such file"):
+        make("tuned-llm", weights=str(tmp_path / "none.safetensors"))
 
 
 def test_the_table_judges_every_forecaster_on_the_same_looks(model, taught):

@@ -1,10 +1,12 @@
+import os
+import signal
 import time
 
 import numpy as np
 import pytest
 
 from lobarena.agents.base import Quotes
-from lobarena.benchmarks.thinking import AgentError, Charge, Mind, alarms, lognormal
+from lobarena.benchmarks.thinking import AgentError, Charge, Mind, alarms, lognormal, notes_of
 from lobarena.sim.types import OBSERVATION
 
 SEEN = np.zeros(1, OBSERVATION)[0]
@@ -85,6 +87,13 @@ def test_an_endless_decision_becomes_no_new_quotes_and_is_recorded(answer):
     assert one.log.outcome == [2, 2, 3]
 
 
+def test_an_alarm_that_rings_when_the_decision_is_over_hits_nobody():
+    with alarms():
+        mind(None).decide(SEEN)
+        os.kill(os.getpid(), signal.SIGALRM)
+        time.sleep(0.001)
+
+
 def test_time_is_charged_as_the_mode_says():
     assert Charge("zero", 500).of(0, 77) == 0
     assert Charge("constant", 500).of(0, 77) == 500
@@ -113,3 +122,38 @@ def test_setting_the_alarm_is_no_part_of_the_thinking_time(monkeypatch):
     with alarms():
         _, charged = one.decide(SEEN)
     assert charged == one.log.measured[0] < 50_000_000
+
+
+def test_per_token_is_charged_by_what_was_read_and_written_up_to_a_day():
+    charge = Charge("per-token", rates=(2_000.0, 40.0))
+    assert charge.of(0, 77, (1_000, 20)) == 1_000_000_000
+    assert charge.of(0, 77) == 0
+    assert charge.of(0, 5_000, (0, 0), late=True) == 5_000
+    assert Charge("per-token", rates=(1e-300, 1e-300)).of(0, 0, (2**31 - 1, 0)) == 86_400 * 10**9
+
+
+def test_an_agents_tokens_are_charged_and_recorded():
+    one = mind(None, charge=Charge("per-token", rates=(1_000.0, 10.0)))
+    one.agent.prompt_tokens, one.agent.answer_tokens = 500, 5
+    assert one.decide(SEEN) == (None, 1_000_000_000)
+    assert (one.log.prompt_tokens, one.log.answer_tokens) == ([500], [5])
+
+
+@pytest.mark.parametrize("tokens", [-1, 2**31, "many", float("nan"), None])
+def test_tokens_that_are_no_count_fail_the_agent(tokens):
+    one = mind(None)
+    one.agent.prompt_tokens = tokens
+    with pytest.raises(AgentError):
+        one.decide(SEEN)
+
+
+def test_notes_are_counts_of_few_short_names_and_an_agents_nonsense_is_none():
+    agent = Agent(None)
+    assert notes_of(agent) == {}
+    agent.counts = {"pulled": 2, "asked": 3}
+    assert list(notes_of(agent).items()) == [("asked", 3), ("pulled", 2)]
+    agent.counts = {"x" * 1_000: 1} | {str(k): 1 for k in range(1_000)}
+    assert len(notes_of(agent)) <= 32
+    for nonsense in (7, {"asked": "no"}, {1: 2, "a": 3}, {"asked": -1}):
+        agent.counts = nonsense
+        assert notes_of(agent) == {}

@@ -1,14 +1,16 @@
 """Distilled students as market makers: look -> forecast -> the common rule. One alone, and several under a gate."""
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from lobarena.agents.base import NO_QUOTES, Context, Quotes
 from lobarena.agents.distill.forecaster import forecaster
-from lobarena.agents.llm.forecast import Forecast, Rule, to_quotes
-from lobarena.agents.quoting import Volatility, limit_of, view
+from lobarena.agents.forecast import Forecast, Rule, to_quotes
+from lobarena.agents.quoting import View, Volatility, limit_of, view
 from lobarena.agents.weight_file import WeightsError
 from lobarena.agents.windows.day import scales
 from lobarena.agents.windows.numbers import COUNT, STATE, read_one
@@ -41,6 +43,7 @@ class Distilled:
             )
         self._rule = Rule(self.gamma, Rule.tau_s, self.kappa_s, self.kappa_c, self.kappa_v)
         self._forecaster = forecaster(self.weights)
+        self.digest = hashlib.sha256(Path(self.weights).expanduser().read_bytes()).hexdigest()
         if bool(self._forecaster.gate) != self.gated:
             other = "student" if self.gated else "cmm"
             raise WeightsError(f"{self.weights} is of the agent {other!r}; give {other}:weights={self.weights}")
@@ -54,24 +57,39 @@ class Distilled:
         self._market = self._forecaster.follow()
         self._look, self._state = np.zeros(1, OBSERVATION), np.zeros(1, STATE)
         self._numbers = np.zeros(COUNT, np.float32)
+        read_one(self._look, self._state, self._units, self._numbers)  # what compiles does so before a clock runs
         self._volatility = Volatility(context.fitted["sigma"])
 
     def act(self, observation: Any) -> Quotes | None:
         """Quotes at every look, none while the history is short and where there is no mid."""
-        self._look[0] = observation
         seen = view(observation)
-        if not read_one(self._look, self._state, self._units, self._numbers) or seen is None:
+        told = self._foretell(seen, observation)
+        if told is None or seen is None:
             return NO_QUOTES
+        return to_quotes(told, self._rule, self._context, seen, self._volatility.sigma, self._limit)
+
+    def forecast(self, observations: np.ndarray) -> np.ndarray:
+        """Its forecasts at the looks of an episode, without quoting; as agents/foretold.py says."""
+        rows = np.full((len(observations), 4), np.inf)
+        for row, observation in zip(rows, observations, strict=True):
+            if told := self._foretell(view(observation), observation):
+                row[:] = (told.move, told.spread, told.volume, told.confidence)
+        return rows
+
+    def _foretell(self, seen: View | None, observation: Any) -> Forecast | None:
+        """None where there is no mid and while the history is short."""
+        self._look[0] = observation
+        if not read_one(self._look, self._state, self._units, self._numbers) or seen is None:
+            return None
         row = int(self._state[0]["looks"])
         if row == 1:
             self._market.begin()
         told, confidence = self._market.read(self._numbers)
-        sigma = self._volatility.update(seen.published, seen.mid)
+        self._volatility.update(seen.published, seen.mid)
         if row < self.least:
-            return NO_QUOTES
+            return None
         move, spread, volume = (told * self._scales[:, 1] + self._scales[:, 0]).tolist()
-        forecast = Forecast(move, max(0.0, spread), max(0.0, float(np.expm1(min(volume, 20.0)))), confidence)
-        return to_quotes(forecast, self._rule, self._context, seen, sigma, self._limit)
+        return Forecast(move, max(0.0, spread), max(0.0, float(np.expm1(min(volume, 20.0)))), confidence)
 
 
 @dataclass

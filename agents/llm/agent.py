@@ -1,17 +1,20 @@
 """The language model as market maker: it forecasts, and the one rule for every forecaster turns that into quotes."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from lobarena.agents.base import NO_QUOTES, Context, Quotes
+from lobarena.agents.forecast import STAY, Forecast, Rule, to_quotes
 from lobarena.agents.llm.answer import LlmError, Source, Unanswered
 from lobarena.agents.llm.fetch import fetched
-from lobarena.agents.llm.forecast import Rule, to_quotes
 from lobarena.agents.llm.prompt import DEFAULT, Looks, load
+from lobarena.agents.llm.rates import measure
 from lobarena.agents.llm.transcript import Budget, Transcript
-from lobarena.agents.quoting import Volatility, limit_of, view
+from lobarena.agents.quoting import View, Volatility, limit_of, view
 
 
 @dataclass
@@ -27,6 +30,7 @@ class Llm:
     endpoint: str = ""  # of an OpenAI-compatible server, such as http://localhost:8000/v1
     transcript: str = ""  # file where every call is written, and looked up first
     prompt: str = DEFAULT  # version
+    dtype: str = "float32"  # of a model on this machine; bfloat16 is faster on some, and gives other answers
     every: int = 10  # looks between two calls; between them the quotes stay
     timeout_s: float = 0.9  # of a call, retries included; below the tournament's deadline of 1 s
     attempts: int = 3  # at an endpoint that is busy, broken or away
@@ -41,6 +45,10 @@ class Llm:
     kappa_v: float = Rule.kappa_v
     c: int = 0  # lots; 0 is the venue's position limit
 
+    # of the last decision; what was read before (the fixed part of the prompt) is not read again
+    prompt_tokens: int = field(default=0, init=False)
+    answer_tokens: int = field(default=0, init=False)
+
     def __post_init__(self) -> None:
         if self.every < 1 or self.attempts < 1 or self.concurrency < 1 or not self.timeout_s > 0:
             raise LlmError("every, attempts and concurrency are 1 or more, timeout_s is positive")
@@ -52,46 +60,83 @@ class Llm:
         self._budget = budget if self.endpoint else Budget()  # a model on this machine costs nobody anything
         if not self.endpoint and not self.transcript:
             self._path()
-        self.failures: Counter[str] = Counter()  # by kind, over all episodes
 
     def reset(self, context: Context) -> None:
         """A new episode; the first one of a process loads the model."""
         self._context, self._limit = context, limit_of(context, self.c)
-        self._source = self._recorded(self._open())
+        source = self._open()
+        if prepare := getattr(source, "prepare", None):
+            prepare(self._prompt.messages([[0] * len(self._prompt.columns)]))
+        self._source = self._recorded(source)
         self._looks = Looks(self._prompt.seconds)
         self._volatility = Volatility(context.fitted.get("sigma", 0.3))
         self._since = 0  # looks since the last call
         self._read = self._acts = 0
-        self.tokens = 0  # that the model read and wrote for the last decision
+        self.prompt_tokens = self.answer_tokens = 0
+        self._asked = self._answered = self._repaired = 0  # calls of this episode
+        self.failures: Counter[str] = Counter()  # by kind, of this episode
         self.flop = 0.0  # mean of a decision, attention left out; NaN where the size of the model is not known
 
     def act(self, observation: Any) -> Quotes | None:
         """A call every few looks, the quotes as they are between them, none where there is no mid."""
-        self.tokens = 0
+        self.prompt_tokens = self.answer_tokens = 0
         quotes = self._quotes(observation)
-        self._acts, self._read = self._acts + 1, self._read + self.tokens
+        self._acts, self._read = self._acts + 1, self._read + self.prompt_tokens + self.answer_tokens
         self.flop = 2.0 * getattr(self, "parameters", float("nan")) * self._read / self._acts
         return quotes
 
+    def forecast(self, observations: np.ndarray) -> np.ndarray:
+        """Its forecasts at the looks of an episode, without quoting; as agents/foretold.py says."""
+        rows = np.full((len(observations), 4), np.nan)
+        for row, observation in zip(rows, observations, strict=True):
+            told = self._foretell(view(observation), observation)
+            if told != STAY:
+                row[:] = (told.move, told.spread, told.volume, told.confidence) if told else np.inf
+        return rows
+
     def _quotes(self, observation: Any) -> Quotes | None:
         seen = view(observation)
+        told = self._foretell(seen, observation)
+        if told == STAY:
+            return None
+        if told is None or seen is None:
+            return NO_QUOTES
+        return to_quotes(told, self._rule, self._context, seen, self._volatility.sigma, self._limit)
+
+    def _foretell(self, seen: View | None, observation: Any) -> Forecast | Literal["stay"] | None:
+        """A new forecast, none where there is no mid or no answer, STAY between two calls."""
         if seen is None:
             self._since = 0
-            return NO_QUOTES
+            return None
         self._looks.see(seen, int(observation["volume"]))
-        sigma = self._volatility.update(seen.published, seen.mid)
+        self._volatility.update(seen.published, seen.mid)
         self._since += 1
         if self._since % self.every != 1 % self.every:
-            return None
+            return STAY
+        self._asked += 1
         try:
             reply = self._source.ask(self._prompt.messages(self._looks.rows(self._prompt.columns)), self.timeout_s)
         except Unanswered as why:
             self.failures[why.kind] += 1
-            self.tokens = why.prompt_tokens + why.answer_tokens
-            return NO_QUOTES
-        self.tokens = reply.prompt_tokens - reply.cached_tokens + reply.answer_tokens
-        forecast = reply.answer.forecast(reply.confidence)
-        return to_quotes(forecast, self._rule, self._context, seen, sigma, self._limit)
+            self.prompt_tokens, self.answer_tokens = why.prompt_tokens, why.answer_tokens
+            return None
+        self._answered, self._repaired = self._answered + 1, self._repaired + reply.repaired
+        self.prompt_tokens, self.answer_tokens = reply.prompt_tokens - reply.cached_tokens, reply.answer_tokens
+        return reply.answer.forecast(reply.confidence)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What became of this episode's calls; a call without an answer pulls the quotes."""
+        recalled = getattr(self._source, "recalled", 0)
+        found = {"asked": self._asked, "recalled": recalled, "answered": self._answered, "repaired": self._repaired}
+        return found | {"pulled": self.failures.total()} | self.failures
+
+    def rates(self) -> tuple[float, float]:
+        """(prompt, answer) tokens a second of a model on this machine, measured now; LlmError for any other."""
+        source = self._open() if not self.endpoint else None
+        if source is None:
+            raise LlmError("only a model on this machine is measured; give its rates: per-token:prefill=2000,decode=40")
+        return measure(source, self._prompt)
 
     def _open(self) -> Source | None:
         """Who answers what no transcript holds."""
@@ -105,7 +150,7 @@ class Llm:
             from lobarena.agents.llm.local import shared as local
         except ImportError as error:
             raise LlmError(f"{error.name} is missing; pip install 'lobarena[llm]'") from error
-        model = local(self._path())
+        model = local(self._path(), self.dtype)
         self.parameters = model.parameters
         return model
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from lobarena.agents.llm.forecast import Forecast
+from lobarena.agents.forecast import Forecast
 
 FIELDS = {  # name: lowest, highest
     "move": (-40, 40),  # of the mid, half ticks

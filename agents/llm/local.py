@@ -21,6 +21,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, Logi
 
 from lobarena.agents.llm import grammar
 from lobarena.agents.llm.answer import ANSWER_TOKENS, LlmError, Messages, Reply, Unanswered, read
+from lobarena.agents.llm.unpacked import unpacked
+
+DTYPES = ("float32", "bfloat16")
 
 _USEFUL = re.compile(r"-?[0-9]*|[,}].*")  # texts of tokens that may follow where the grammar leaves a choice
 _SPACES = str.maketrans({"Ġ": " ", "▁": " "})  # how vocabularies write a space
@@ -67,9 +70,14 @@ class LocalModel:
     """A model that answers prompts."""
 
     def __init__(self, path: Path, dtype: str = "float32") -> None:
-        where, options = _found(path)
-        options |= {"local_files_only": True, "trust_remote_code": False}
+        if dtype not in DTYPES:
+            raise LlmError(f"dtype is {dtype!r}; give {' or '.join(DTYPES)}")
+        sha256 = digest(path)
+        options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         try:
+            where = unpacked(path, sha256) if path.is_file() else path
+            if where is None:  # nowhere to keep it
+                where, options["gguf_file"] = path.parent, path.name
             self._tokenizer = AutoTokenizer.from_pretrained(where, **options)
             # a GGUF file is no safetensors folder, and transformers refuses to be told both
             sure = {} if "gguf_file" in options else {"use_safetensors": True}
@@ -81,7 +89,14 @@ class LocalModel:
         self.context = int(getattr(self.network.config, "max_position_embeddings", 0) or 2**31)  # tokens
         self.parameters = sum(one.numel() for one in self.network.parameters())
         self._fixed: tuple[list[int] | None, Any] = (None, None)  # the fixed part read last, and what it left
-        self.identity = f"{path.name} sha256:{digest(path)} {dtype}"
+        self.identity = f"{path.name} sha256:{sha256} {dtype}"
+
+    @torch.inference_mode()
+    def prepare(self, messages: Messages) -> None:
+        """Read the fixed part of a prompt, so that no decision has to; the data do not matter."""
+        fixed = self._prompt(messages)[0]
+        if len(fixed) + ANSWER_TOKENS <= self.context:  # else each call will say that it is too long
+            self._read(fixed)
 
     @torch.inference_mode()
     def ask(self, messages: Messages, timeout_s: float) -> Reply:
@@ -125,6 +140,11 @@ class LocalModel:
             self._fixed = (fixed, cache)
         return len(fixed) if known else 0, copy.deepcopy(self._fixed[1])
 
+    @property
+    def tokenizer(self) -> Any:
+        """The model's own."""
+        return self._tokenizer
+
     def _prompt(self, messages: Messages) -> tuple[list[int], list[int]]:
         """Tokens before the data, which are the same for every prompt of a version, and from the data on.
 
@@ -150,9 +170,9 @@ class LocalModel:
 
 
 @lru_cache(maxsize=2)
-def shared(path: Path) -> LocalModel:
+def shared(path: Path, dtype: str = "float32") -> LocalModel:
     """The model of a path, loaded once a process: answering changes nothing in it."""
-    return LocalModel(path)
+    return LocalModel(path, dtype)
 
 
 def weight_files(path: Path) -> list[Path]:
@@ -183,8 +203,3 @@ def digest(path: Path) -> str:
     return (
         found[0].hexdigest() if len(found) == 1 else hashlib.sha256(b"".join(one.digest() for one in found)).hexdigest()
     )
-
-
-def _found(path: Path) -> tuple[Path, dict[str, Any]]:
-    weight_files(path)
-    return (path.parent, {"gguf_file": path.name}) if path.is_file() else (path, {})

@@ -1,8 +1,9 @@
 """A model behind an OpenAI-compatible endpoint: vLLM, the server of llama.cpp, Ollama and the like.
 
 One decision has one time-out, whatever it goes through: waiting for a free slot, retries with jitter, one repair. A
-JSON schema is asked for until the server says that it has none. The key is read from LOBARENA_LLM_KEY and goes into the
-request alone: no text that is kept holds it. Redirects are not followed, proxies and .netrc not read.
+JSON schema is asked for in the form that the server has, found out by its refusals. The key is read from
+LOBARENA_LLM_KEY and goes into the request alone: no text that is kept holds it. Redirects are not followed, proxies and
+.netrc not read.
 """
 
 import asyncio
@@ -39,6 +40,16 @@ _TOLD = 120  # characters of a server's error that are kept
 _JITTER = wait_random_exponential(multiplier=0.05, max=2.0)  # seconds
 _LATER = {408, 425, 429, 500, 502, 503, 504}
 _NO_SCHEMA = {400, 404, 415, 422, 501}  # what servers say to a field they do not know
+_FORMS: tuple[dict[str, Any], ...] = (  # how the shape of an answer is asked for: OpenAI's, llama-cpp-python's, not
+    {
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "forecast", "strict": True, "schema": schema()},
+        }
+    },
+    {"response_format": {"type": "json_object", "schema": schema()}},
+    {},
+)
 
 
 class _Again(Unanswered):
@@ -56,7 +67,7 @@ class Served:
         self._key = os.environ.get(KEY, "")
         if not (self._key.isascii() and self._key.isprintable()) or " " in self._key:
             raise LlmError(f"{KEY} holds white space or other signs that no key has; set it again")
-        self._schema = True  # until the server says no
+        self._form, self._heard = 0, False  # of _FORMS, the one in use; whether the server ever answered to it
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
         self._client = httpx.AsyncClient(headers=headers, timeout=None, trust_env=False)
         self.identity = f"{self._url} {model}"
@@ -112,22 +123,21 @@ class Served:
             "temperature": 0,
             "max_tokens": ANSWER_TOKENS,
         }
-        if asked_schema := self._schema:
-            shape = {"name": "forecast", "strict": True, "schema": schema()}
-            body["response_format"] = {"type": "json_schema", "json_schema": shape}
-        used.sent(messages)
-        try:
-            async with self._client.stream("POST", self._url, json=body) as response:
-                status, told = response.status_code, await _content(response)
-                after = response.headers.get("retry-after", "")
-        except httpx.HTTPError as error:
-            raise _Again("unreachable", f"{type(error).__name__}: {error}") from None
-        if status == 200:
-            return _said(told, used)
-        used.nothing()  # a refused call costs nothing
-        if status in _NO_SCHEMA and asked_schema:
-            self._schema = False
-            return await self._post(messages, used)
+        for form in range(self._form, len(_FORMS)):
+            used.sent(messages)
+            try:
+                async with self._client.stream("POST", self._url, json=body | _FORMS[form]) as response:
+                    status, told = response.status_code, await _content(response)
+                    after = response.headers.get("retry-after", "")
+            except httpx.HTTPError as error:
+                raise _Again("unreachable", f"{type(error).__name__}: {error}") from None
+            if status == 200:
+                self._form, self._heard = form, True
+                return _said(told, used)
+            used.nothing()  # a refused call costs nothing
+            # llama-cpp-python says 500 to a form it does not know; from a server that knows it, 500 is a fault
+            if self._heard or status not in _NO_SCHEMA | {500}:
+                break
         text = f"{status} {told[:_LARGEST].decode(errors='replace')}"
         if status not in _LATER:
             raise Unanswered("refused", text)

@@ -49,6 +49,7 @@ class Transcript:
         self._log = CallLog(path)
         self._known: dict[str, dict[str, Any]] = {}  # by the data of a prompt
         self.spent = [0, 0]  # tokens of prompts, of answers
+        self.recalled = 0  # calls that nobody was asked for
         header = self._log.header
         self.identity = str(header["source"])
         if source and source.identity != self.identity:
@@ -67,6 +68,7 @@ class Transcript:
         self._catch_up()
         found = self._known.get(data)
         if found and (found["outcome"] == ANSWERED or not self._source):
+            self.recalled += 1
             return _told(found)
         if not self._source:
             raise TranscriptError(

@@ -28,11 +28,15 @@ def _light(result: Result) -> str:
     gain, least, most = (float(part[task, regime]) for part in result.gain)
     verdict = _beside_zero(least, most, "more", "less", "not clearly more or less")
     return (
-        f"Of {rows} rows of task and regime {rows - len(lit)} are dark; brightest is layer {result.layers[layer]} for "
-        f"{result.tasks[task]} in the {REGIMES[regime]} regime, with an out-of-sample R² of {rho} "
+        f"Of {rows} rows of task and regime {rows - len(lit)} are dark; brightest is {_named(result.layers[layer])} "
+        f"for {result.tasks[task]} in the {REGIMES[regime]} regime, with an out-of-sample R² of {rho} "
         f"against {_number(result.background[layer, task, regime])} for shifted targets, {verdict} than the raw "
         f"features of the book tell (difference {_interval(gain, least, most)}){few}."
     )
+
+
+def _named(layer: str) -> str:
+    return f"layer {layer}" if layer.isdecimal() else layer
 
 
 def _layers(result: Result) -> str:

@@ -1,16 +1,17 @@
 """The tuned language model as market maker: it reads each look as one token, and the common rule makes the quotes."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from lobarena.agents.base import NO_QUOTES, Context, Quotes
+from lobarena.agents.forecast import STAY, Forecast, Rule, to_quotes
 from lobarena.agents.llm.answer import LlmError
 from lobarena.agents.llm.fetch import fetched
-from lobarena.agents.llm.forecast import Forecast, Rule, to_quotes
-from lobarena.agents.quoting import Volatility, limit_of, view
+from lobarena.agents.quoting import View, Volatility, limit_of, view
 from lobarena.agents.windows.day import scales
 from lobarena.agents.windows.numbers import COUNT, STATE, read_one
 from lobarena.agents.windows.units import Units
@@ -31,6 +32,8 @@ class TunedLlm:
     kappa_v: float = Rule.kappa_v
     c: int = 0  # lots; 0 is the venue's position limit
 
+    prompt_tokens = answer_tokens = 0  # of the last decision, a look each; it writes none
+
     def __post_init__(self) -> None:
         if self.every < 1 or self.least < 1:
             raise LlmError("every and least are 1 or more")
@@ -38,6 +41,9 @@ class TunedLlm:
             raise LlmError("tuned-llm needs weights=FILE; train some with `lobarena teach`, which names the file")
         self._rule = Rule(self.gamma, Rule.tau_s, self.kappa_s, self.kappa_c, self.kappa_v)
         self._path = Path(self.weights).expanduser()
+        if not self._path.is_file():
+            raise LlmError(f"{self.weights}: no such file; train a teacher with `lobarena teach`, which names it")
+        self.digest = hashlib.sha256(self._path.read_bytes()).hexdigest()
         self._model = Path(self.model).expanduser() if self.model else fetched()
 
     def reset(self, context: Context) -> None:
@@ -50,34 +56,55 @@ class TunedLlm:
         self._trained = trained(self._path, self._model)
         self.parameters = sum(one.numel() for one in self._trained.teacher.parameters())
         self.flop = 2.0 * self.parameters
-        self.tokens = 0
+        self.prompt_tokens = 0
         self._context, self._limit = context, limit_of(context, self.c)
         units = Units.of(context.fitted)
         self._units, self._scales = units.record(), scales(units)
         self._stream = Stream(self._trained.teacher)
+        self._stream.read([np.zeros(COUNT, np.float32)])  # what is slow the first time is so before a clock runs
+        self._stream.begin()
         self._look, self._state = np.zeros(1, OBSERVATION), np.zeros(1, STATE)
+        read_one(self._look, self._state, self._units, np.zeros(COUNT, np.float32))
         self._new: list[np.ndarray] = []
         self._volatility = Volatility(context.fitted["sigma"])
 
     def act(self, observation: Any) -> Quotes | None:
         """A forecast every few looks, the quotes as they are between them, none where there is no mid."""
-        self.tokens = 0
+        seen = view(observation)
+        told = self._foretell(seen, observation)
+        if told == STAY:
+            return None
+        if told is None or seen is None:
+            return NO_QUOTES
+        return to_quotes(told, self._rule, self._context, seen, self._volatility.sigma, self._limit)
+
+    def forecast(self, observations: np.ndarray) -> np.ndarray:
+        """Its forecasts at the looks of an episode, without quoting; as agents/foretold.py says."""
+        rows = np.full((len(observations), 4), np.nan)
+        for row, observation in zip(rows, observations, strict=True):
+            told = self._foretell(view(observation), observation)
+            if told != STAY:
+                row[:] = (told.move, told.spread, told.volume, told.confidence) if told else np.inf
+        return rows
+
+    def _foretell(self, seen: View | None, observation: Any) -> Forecast | Literal["stay"] | None:
+        """A new forecast, none where there is no mid, STAY between two and while the history is short."""
+        self.prompt_tokens = 0
         self._look[0] = observation
         numbers = np.zeros(COUNT, np.float32)
-        seen = view(observation)
         if not read_one(self._look, self._state, self._units, numbers) or seen is None:
-            return NO_QUOTES
+            return None
         row = int(self._state[0]["looks"])
         if row == 1:
             self._stream.begin()
             self._new = []
         self._new.append(numbers)
-        sigma = self._volatility.update(seen.published, seen.mid)
+        self._volatility.update(seen.published, seen.mid)
         if row < self.least or row % self.every:
-            return None
-        self.tokens = len(self._new)
+            return STAY
+        self.prompt_tokens = len(self._new)
         told = self._trained.scaled(self._stream.read(self._new)) * self._scales[:, 1] + self._scales[:, 0]
         self._new = []
         move, spread, volume = told.tolist()
-        forecast = Forecast(move, max(0.0, spread), max(0.0, float(np.expm1(min(volume, 20.0)))), 1.0)
-        return to_quotes(forecast, self._rule, self._context, seen, sigma, self._limit)
+        # the forecast is of points alone: the rule takes it as sure
+        return Forecast(move, max(0.0, spread), max(0.0, float(np.expm1(min(volume, 20.0)))), 1.0)

@@ -7,7 +7,7 @@ import pytest
 from test_agents import LIMIT, SIZE, context, observation
 
 from lobarena.agents.base import Quotes
-from lobarena.agents.llm.forecast import Forecast, Rule, to_quotes
+from lobarena.agents.forecast import Forecast, Rule, to_quotes
 from lobarena.agents.quoting import view
 
 SURE = Forecast(move=0, spread=1, volume=1_000, confidence=1)

@@ -7,9 +7,12 @@ inventory limit only the reducing side is quoted, as FOIC does.
 
 import math
 from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 from lobarena.agents.base import Context, Quotes
 from lobarena.agents.quoting import View, quote
+
+STAY: Literal["stay"] = "stay"  # in place of a forecast: nothing new, the quotes stay
 
 
 @dataclass(frozen=True, slots=True)
