@@ -210,6 +210,11 @@ def market(model, taught):
     return looks(feed), context
 
 
+def whole(seen):
+    """Looks with a mid."""
+    return (seen["phase"] == CONTINUOUS) & (seen["bid_size"][:, 0] > 0) & (seen["ask_size"][:, 0] > 0)
+
+
 def agent_of(model, taught, **parameters):
     return make("tuned-llm", weights=str(taught[0]), model=str(model), **parameters)
 
@@ -219,9 +224,9 @@ def test_the_agent_quotes_every_few_looks_once_it_has_read_enough(model, taught,
     agent = agent_of(model, taught, every=2, least=9)
     agent.reset(context)
     quotes = [agent.act(row) for row in seen[:40]]
-    first = next(k for k, row in enumerate(seen["phase"]) if row == CONTINUOUS)
+    first = int(np.flatnonzero(whole(seen))[0])
     asked = [k for k, one in enumerate(quotes) if one is not None and one != NO_QUOTES]
-    assert asked[0] == first + 9
+    assert asked[0] == first + 9  # the tenth look is the first even one with nine before it
     assert set(np.diff(asked)) == {2}
     assert all(one.bids[0][0] < one.asks[0][0] for one in (quotes[k] for k in asked))
     agent.reset(context)
@@ -235,18 +240,18 @@ def test_what_the_agent_foretells_is_what_the_teacher_forecasts_of_the_day(model
     told = agent.forecast(seen[:150])
     feed = feed_of(synthetic_day("CU", date(2024, 1, 3), seed=2, minutes=3))
     day, one = read_day(feed, context.fitted), trained(taught[0], model)
-    whole = one.scaled(forecasts(one.teacher, Rows.of([day]))) * day.scales[:, 1] + day.scales[:, 0]
+    taught_day = one.scaled(forecasts(one.teacher, Rows.of([day]))) * day.scales[:, 1] + day.scales[:, 0]
     both = np.isfinite(told).all(1)
     assert both.sum() > 60
-    np.testing.assert_allclose(told[both, 0], whole[:150][both, 0], atol=1e-4)
-    np.testing.assert_allclose(told[both, 2], np.expm1(np.maximum(0, whole[:150][both, 2])), atol=1e-3)
+    np.testing.assert_allclose(told[both, 0], taught_day[:150][both, 0], atol=1e-4)
+    np.testing.assert_allclose(told[both, 2], np.expm1(np.maximum(0, taught_day[:150][both, 2])), atol=1e-3)
 
 
 def test_the_agent_pulls_its_quotes_where_there_is_no_mid(model, taught, market):
     seen, context = market
     agent = agent_of(model, taught, least=1, every=1)
     agent.reset(context)
-    rows = seen[seen["phase"] == CONTINUOUS][:3].copy()
+    rows = seen[whole(seen)][:3].copy()
     rows["ask_size"][1] = 0
     quotes = [agent.act(row) for row in rows]
     assert quotes[0] != NO_QUOTES
