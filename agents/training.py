@@ -27,6 +27,7 @@ from lobarena.sim.random import generator
 
 WEIGHTS = "weights.safetensors"
 ENVS = 64  # environments at a time of a learner that names no `envs` of its own
+MOST = 96  # environments at a time of a validation, 3.4 MB each
 Progress = Callable[[int, int, str], None]  # steps done, budget, what the last validation said
 
 
@@ -177,11 +178,12 @@ def _venv(learner: Learner, plan: Plan, part: Part, count: int) -> Any:
 
 
 def _stage(learner: Learner, plan: Plan, part: Part) -> tuple[Any, list[int]]:
-    """A vector environment with one environment for each validation episode of a part."""
+    """The validation episodes of a part, and a vector environment that plays them in turns of about the same size."""
     probe = _venv(learner, plan, part, 1)
     chosen = episodes_of(len(probe.episodes), plan.episodes)
     probe.close()
-    return _venv(learner, plan, part, len(chosen)), chosen
+    turns = math.ceil(len(chosen) / MOST)
+    return _venv(learner, plan, part, math.ceil(len(chosen) / turns)), chosen
 
 
 def _settings(learner: Learner, plan: Plan, budget: int, seed: int) -> dict[str, Any]:
