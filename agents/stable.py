@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lobarena.agents.stable_base import HYBRID, REWARDS, Stable
+from lobarena.agents.stable_base import LINEAR, REWARDS, Stable
 
 
 @dataclass
@@ -44,7 +44,8 @@ class Ppo(Stable):
 
         rollouts = max(1, round(steps / (envs * self.rollout)))
         looks = max(2, -(-steps // (envs * rollouts)))  # rounded up: a step short of the slice costs one more rollout
-        own = {"batch_size": min(self.batch_size, envs * looks), "learning_rate": self.learning_rate * (1 - done)}
+        own: dict[str, Any] = {"batch_size": min(self.batch_size, envs * looks)}
+        own["learning_rate"] = self.learning_rate * (1 - done)
         own["policy_kwargs"] = {"net_arch": [self.width, self.width], "log_std_init": float(np.log(self.std))}
         return PPO(
             **self._common() | own,
@@ -72,17 +73,17 @@ class Ppo(Stable):
 class Sac(Stable):
     """SAC of stable-baselines3 on the continuous action.
 
-    Random actions of the whole box teach it nothing: they cross the market or lie where nobody trades, and what it
-    learns is to stay away. So its first policy quotes near the mid and explores around it, as C-PPO's does, and what it
-    leaves to chance falls with the budget, slice by slice.
+    Of random actions of the whole box it learns to stay away: they cross the market, or lie where nobody trades. So its
+    first policy quotes near the mid and explores around it, as C-PPO's does, and its entropy falls with the budget,
+    slice by slice.
     """
 
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     gamma: float = 0.95
-    reward: str = HYBRID
+    reward: str = LINEAR
     unit: float = 0.1
     action: str = "continuous"
-    start: float = -0.5  # half spread of the first policy, in -1..1
+    start: float = -0.8  # half spread of the first policy, in -1..1
     std: float = 0.25  # of the first policy's actions, before they are squashed into -1..1
     temperature: float = 0.01  # that it begins with
     entropy: float = -0.5  # nats that the policy is held to at the start
@@ -97,7 +98,8 @@ class Sac(Stable):
     optimizers: ClassVar[tuple[str, ...]] = ("actor.optimizer", "critic.optimizer", "ent_coef_optimizer")
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
-        "gamma": ("choice", (0.9, 0.97, 0.99)),
+        "gamma": ("choice", (0.9, 0.95, 0.97, 0.99)),
+        "start": ("float", -0.9, 0.0, ""),
         "reward": ("choice", REWARDS),
     }
 

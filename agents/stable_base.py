@@ -15,8 +15,11 @@ from lobarena.agents.learner import Arrays
 from lobarena.sim.blocks import composed
 
 BLOCKS = ("levels", "imbalance", "order flow", "volatility", "own orders", "inventory", "time left")
-HYBRID = "hybrid:eta=0.5,zeta=0.01"
-REWARDS = ("pnl", "dampened:eta=0.5", "inventory:zeta=0.01", "inventory:zeta=0.03", "inventory:zeta=0.1", HYBRID)
+HYBRID, LINEAR = "hybrid:eta=0.5,zeta=0.01", "imm:bonus=0.02,zeta=0.02,free=0"
+REWARDS = (
+    *("pnl", "dampened:eta=0.5", "inventory:zeta=0.01", "inventory:zeta=0.03", "inventory:zeta=0.1"),
+    *(HYBRID, LINEAR),
+)
 _BUFFER = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 

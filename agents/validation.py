@@ -38,9 +38,10 @@ def joined(outcomes: Sequence[Outcome]) -> Outcome:
 def validate(act: Callable[[np.ndarray], np.ndarray], venv: Any, episodes: Sequence[int]) -> Outcome:
     """Play each of these episodes once, as many at a time as `venv` has environments; rewards play no part.
 
-    act : (n, F) f4 observations -> actions. An episode's seed is its place among them, however many are played at a time.
+    act : (n, F) f4 observations -> actions. An episode's seed is its place among them, whatever is played beside it.
     """
-    turns = [range(first, min(first + venv.num_envs, len(episodes))) for first in range(0, len(episodes), venv.num_envs)]
+    places = range(len(episodes))
+    turns = [places[first : first + venv.num_envs] for first in places[:: venv.num_envs]]
     return joined([_play(act, venv, {place: episodes[place] for place in turn}) for turn in turns])
 
 

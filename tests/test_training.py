@@ -44,7 +44,7 @@ def test_a_learner_finds_what_earns_and_the_best_weights_are_the_result(tmp_path
     learner.begin(venv.single_observation_space, venv.single_action_space, 5)
     learner.load_weights(weights)
     assert validate(learner.act, venv, range(6)).pnlmap == max(values)
-    assert [args[0] for args in said] == [800 * k for k in range(11)]
+    assert [args[0] for args in said] == [400 * k for k in range(21)]
     assert "best" in said[-1][2]
 
 
