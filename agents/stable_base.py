@@ -79,6 +79,7 @@ class Stable:
     def learn(self, venv: Any, steps: int, done: float, seed: int) -> dict[str, float]:
         """One slice with the library's own `learn`."""
         import torch
+        from stable_baselines3.common.logger import Logger
 
         from lobarena.sim.sb3 import StableVecEnv
 
@@ -86,6 +87,7 @@ class Stable:
         model = self._model(venv.num_envs, steps, done)
         self._put(model)
         model.set_env(StableVecEnv(Louder(venv, self._gains, self.unit)))
+        model.set_logger(Logger(None, []))  # its own makes a folder a slice in the temporary one
         model.set_random_seed(seed)  # of python, numpy, torch, the action space and the environments
         earned = 0.0
 

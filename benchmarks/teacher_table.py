@@ -3,8 +3,7 @@
     python -m lobarena.benchmarks.teacher_table --data CATALOGUE --teachers pretrained/teacher.safetensors random/...
 
 Every row is judged on the same looks. The hand-made features are the numbers of `agents.windows.numbers`, read out by
-ridge and by boosted trees, contract by contract; "with hand-made" is the line through a teacher's forecast and the
-ridge one that is best on the validation part. With --readout a teacher's last layer is read out by ridge too, beside
+ridge and by boosted trees, contract by contract. With --readout a teacher's last layer is read out by ridge too, beside
 the numbers. Penalties are chosen on the validation part; the test part is looked at once, here.
 """
 
@@ -29,7 +28,7 @@ from lobarena.benchmarks.teaching import rows_of
 HAND = "hand-made, ridge"
 
 
-def states(one: Trained, rows: Rows, batch: int = 16) -> tuple[np.ndarray, np.ndarray]:
+def states(one: Trained, symbol: str, rows: Rows, batch: int = 16) -> tuple[np.ndarray, np.ndarray]:
     """((n, 3) f4 forecasts in units of the contract, (n, D) f2 states of the last layer); NaN where not read."""
     import torch
 
@@ -40,8 +39,9 @@ def states(one: Trained, rows: Rows, batch: int = 16) -> tuple[np.ndarray, np.nd
     with torch.inference_mode():
         for chunk, wanted in rows.covering(batch):
             told, state = teacher.told(numbers[torch.from_numpy(np.maximum(chunk, 0))])
-            forecast[chunk[wanted]] = one.scaled(told.numpy()[wanted])
-            last[chunk[wanted]] = state.numpy()[wanted]
+            read = chunk[wanted]
+            forecast[read] = one.forecast(symbol, rows.numbers[read], told.numpy()[wanted])
+            last[read] = state.numpy()[wanted]
     return forecast, last
 
 
@@ -52,8 +52,11 @@ def table(
     rows = []
     for course in found:
         parts = {name: rows_of([course], name) for name in ("learn", "validate", "test")}
-        read = parts if readout else {name: parts[name] for name in ("validate", "test")}
-        told = {label: {name: states(one, part) for name, part in read.items()} for label, one in teachers.items()}
+        read = parts if readout else {"test": parts["test"]}
+        told = {
+            label: {name: states(one, course.symbol, part) for name, part in read.items()}
+            for label, one in teachers.items()
+        }
         use = {name: np.isfinite(part.targets).all(1) for name, part in parts.items()}
         for found_states in told.values():  # the looks that every teacher has enough before
             for name in read:
@@ -82,23 +85,10 @@ def _forecasts(
     yield "hand-made, boosted trees", _trees(numbers, target)
     for label, found in told.items():
         yield label, found["test"][0][use["test"]]
-        both = {name: (hand.forecast(numbers[name]), found[name][0][use[name]]) for name in ("validate", "test")}
-        yield f"{label}, with hand-made", _combined(both, target["validate"])
         if readout:
             wide = {name: np.hstack([found[name][1][use[name]].astype(np.float32), numbers[name]]) for name in parts}
             state = ridge(wide["learn"], target["learn"], wide["validate"], target["validate"])
             yield f"{label}, ridge", state.forecast(wide["test"])
-
-
-def _combined(forecasts: dict[str, tuple[np.ndarray, np.ndarray]], target: np.ndarray) -> np.ndarray:
-    """Of each task the line through two forecasts, a I + b II + c, that is best on the validation part."""
-    columns = []
-    for task in range(len(TASKS)):
-        both = {name: np.stack([one[:, task] for one in pair], axis=1) for name, pair in forecasts.items()}
-        known = np.column_stack([both["validate"], np.ones(len(target))])
-        line = np.linalg.lstsq(known, target[:, task], rcond=None)[0]
-        columns.append(both["test"] @ line[:2] + line[2])
-    return np.stack(columns, axis=1)
 
 
 def _trees(numbers: dict[str, np.ndarray], target: dict[str, np.ndarray]) -> np.ndarray:

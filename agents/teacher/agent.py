@@ -89,7 +89,9 @@ class TunedLlm(Foretelling):
         if row < self.least or row % self.every:
             return STAY
         self.prompt_tokens = len(self._new)
-        told = self._trained.scaled(self._stream.read(self._new)) * self._scales[:, 1] + self._scales[:, 0]
+        correction = self._stream.read(self._new)
+        told = self._trained.forecast(self._context.contract.symbol, numbers[None], correction[None])[0]
+        told = told * self._scales[:, 1] + self._scales[:, 0]
         self._new = []
         move, spread, volume = told.tolist()
         # the forecast is of points alone: the rule takes it as sure
