@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from lobarena.agents.distill.cells import Design, shares, take_apart
+from lobarena.agents.distill.cells import take_apart
 from lobarena.agents.distill.cooperation import Cooperation, Shares
+from lobarena.agents.distill.design import Design
 from lobarena.agents.distill.forecaster import WEIGHTS, About, Forecaster, StudentSize, store
 from lobarena.agents.distill.lessons import Lessons, Told, Units, Voice, units
+from lobarena.agents.distill.light import shares
 from lobarena.agents.distill.mixture import Gate, Mixture, Sight, fit
 from lobarena.agents.distill.student import Size, Students, read_rows
 from lobarena.agents.distill.taught import CONTROLS, Taught, course
 from lobarena.agents.distill.training import Judge, Schedule, skill, train
+from lobarena.agents.learner import TrainingError
 from lobarena.agents.windows.course import Course
 from lobarena.agents.windows.day import Day
 from lobarena.agents.windows.numbers import INSTANT_NAMES
@@ -136,7 +139,7 @@ def _cmm(
     advance: Advance,
 ) -> Distilled:
     if learn.told is None:
-        raise ValueError("cmm learns from a teacher; give --teacher FILE of lobarena teach")
+        raise TrainingError("cmm learns from a teacher; give --teacher FILE of lobarena teach")
     rows = np.flatnonzero(learn.known & (learn.heard() >= 1))
     voice = Voice(learn.told, rows)
     advance(0, plan.schedule.steps, "taking features apart")

@@ -69,8 +69,8 @@ def distill(
     """
     import torch
 
-    from lobarena.agents.distill.cells import Design
     from lobarena.agents.distill.cooperation import Shares
+    from lobarena.agents.distill.design import Design
     from lobarena.agents.distill.mixture import Gate
     from lobarena.agents.distill.student import Size
     from lobarena.agents.distill.training import Schedule

@@ -13,7 +13,7 @@ from test_agents import context, observation, walk
 
 from lobarena.agents.base import NO_QUOTES, check_quotes
 from lobarena.agents.distill.agent import Cmm, Distilled
-from lobarena.agents.distill.cells import Design
+from lobarena.agents.distill.design import Design
 from lobarena.agents.distill.forecaster import About, StudentSize, forecaster, store
 from lobarena.agents.distill.lessons import Draw, Lessons
 from lobarena.agents.distill.mixture import FORMS, Gate, Mixture

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lobarena.agents.base import NO_QUOTES, Context, Quotes
+from lobarena.agents.base import Context, Quotes
 from lobarena.agents.distill.forecaster import forecaster
-from lobarena.agents.forecast import Forecast, Rule, to_quotes
-from lobarena.agents.quoting import View, Volatility, limit_of, view
+from lobarena.agents.forecast import Forecast, Rule
+from lobarena.agents.foretold import Foretelling
+from lobarena.agents.quoting import View, Volatility, limit_of
 from lobarena.agents.weight_file import WeightsError
 from lobarena.agents.windows.day import scales
 from lobarena.agents.windows.numbers import COUNT, STATE, read_one
@@ -19,7 +20,7 @@ from lobarena.sim.types import OBSERVATION
 
 
 @dataclass
-class Distilled:
+class Distilled(Foretelling):
     """Students of one method of distillation, or of a control, trained by `lobarena distill`; their plain mean."""
 
     weights: str = ""  # student.safetensors of lobarena distill
@@ -62,19 +63,7 @@ class Distilled:
 
     def act(self, observation: Any) -> Quotes | None:
         """Quotes at every look, none while the history is short and where there is no mid."""
-        seen = view(observation)
-        told = self._foretell(seen, observation)
-        if told is None or seen is None:
-            return NO_QUOTES
-        return to_quotes(told, self._rule, self._context, seen, self._volatility.sigma, self._limit)
-
-    def forecast(self, observations: np.ndarray) -> np.ndarray:
-        """Its forecasts at the looks of an episode, without quoting; as agents/foretold.py says."""
-        rows = np.full((len(observations), 4), np.inf)
-        for row, observation in zip(rows, observations, strict=True):
-            if told := self._foretell(view(observation), observation):
-                row[:] = (told.move, told.spread, told.volume, told.confidence)
-        return rows
+        return self._quotes(observation)
 
     def _foretell(self, seen: View | None, observation: Any) -> Forecast | None:
         """None where there is no mid and while the history is short."""

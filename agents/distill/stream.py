@@ -75,7 +75,7 @@ class Fusion:
                 contribution = (with_others / (experts - 1) - without) * 2 / experts
             else:
                 contribution = ((phi - self._mean[regime]) * self._others[regime]).sum(1) * 2 / experts
-            score = contribution[:, None] / self._temperature + self._prior
+            score = contribution[:, None] / self._temperature + self._prior[regime]
             weights = np.exp(score - score.max(0))
             weights = weights / weights.sum(0)
         return (weights * told).sum(0), float(min(max(agreement, 0.0), 1.0)), weights
