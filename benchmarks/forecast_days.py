@@ -1,6 +1,7 @@
 """The days that forecasters learn from and are judged on: split as a tournament of the same data splits them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lobarena.agents.calibration import fit
@@ -35,7 +36,7 @@ def courses(
         first = contract.cut + round(embargo_s * 1e9)
         if not contract.cut:
             first = int(rows_of(recorded(contract.test[0]))["time"][0])
-        found.append(course(contract.symbol, read, first))
+        found.append(replace(course(contract.symbol, read, first), fitted=fitted))
     return found
 
 
@@ -47,5 +48,6 @@ def _made_up(contracts: Sequence[str], train_days: int) -> list[Course]:
         feeds = [feed_of(recorded(file), digest=file.digest) for file in (*before, *contract.test)]
         fitted = fit(feeds[: len(before)])
         first = int(rows_of(recorded(contract.test[0]))["time"][0])
-        found.append(course(contract.symbol, [read_day(feed, fitted) for feed in feeds], first))
+        read = [read_day(feed, fitted) for feed in feeds]
+        found.append(replace(course(contract.symbol, read, first), fitted=fitted))
     return found

@@ -104,7 +104,7 @@ def play(
     which : of each job, the place of its forecasts; the same place as its rule by default
     Orders are of one lot, so that kappa_v plays no part.
     """
-    which = np.arange(len(rules)) if which is None else np.asarray(which)
+    told_by = np.arange(len(rules)) if which is None else np.asarray(which)
     gamma, tau, kappa_s, kappa_c = (
         np.array([getattr(rule, name) for rule in rules]) for name in ("gamma", "tau_s", "kappa_s", "kappa_c")
     )
@@ -138,7 +138,9 @@ def play(
         mid = _mid(look)
         sigma = volatility.update(seen, mid)
         risk = gamma[job] * sigma * sigma * tau[job]
-        low, high, known = _prices(forecasts[which[job], row], look["position"], mid, risk, kappa_s[job], kappa_c[job])
+        low, high, known = _prices(
+            forecasts[told_by[job], row], look["position"], mid, risk, kappa_s[job], kappa_c[job]
+        )
         position = look["position"].astype(np.int64)
         for column, price, room in ((0, low, POSITION_LIMIT - position), (_ASK, high, POSITION_LIMIT + position)):
             legal = known & (room > 0) & (look["lower"] <= price) & (price <= look["upper"])
