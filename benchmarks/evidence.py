@@ -30,7 +30,7 @@ from lobarena.benchmarks.distilling import CMM, Material, distill, lessons, mate
 from lobarena.benchmarks.evidence_config import ABLATIONS, Evidence, Group
 from lobarena.benchmarks.evidence_days import Scene, scenes, whole, windows
 from lobarena.benchmarks.evidence_forecasts import Told, forecasts
-from lobarena.benchmarks.evidence_units import Judged, Rows, judge
+from lobarena.benchmarks.evidence_units import Judged, Rows, judge, judge_agent
 from lobarena.benchmarks.forecast_days import courses
 from lobarena.benchmarks.manifest import ResultsError, no_space
 
@@ -84,7 +84,7 @@ def prepare(config: Evidence, group: Group, told: Path, advance: Advance) -> Pre
 def run(config: Evidence, out: Path, advance: Advance = lambda done, total, text: None) -> list[dict[str, Rows]]:
     """Train and judge what is not there yet; the rows of every unit, in order."""
     out.mkdir(parents=True, exist_ok=True)
-    todo = [(group, seed, name) for seed, name in _units(config) for group in config.groups]
+    todo = [(group, seed, name) for seed, name in config.units(REFERENCES) for group in config.groups]
     ready: dict[str, Prepared] = {}
     manifest = _manifest(config, out)
     for place, (group, seed, name) in enumerate(todo):
@@ -114,6 +114,9 @@ def unit(config: Evidence, ready: Prepared, name: str, seed: int, folder: Path, 
     """Train one method and play the validation and the test by it."""
     began, cpu = time.perf_counter(), time.process_time()
     facts: dict[str, Any] = {"parameters": None, "flop": None, "train_cpu_s": None, "look_us": None}
+    key = {"group": ready.group.name, "seed": seed}
+    if name in config.agents:
+        return _rows(key | {"label": name}, judge_agent(name, ready.test, ready.given.units), facts)
     if name in REFERENCES:
         told = [_reference(ready, name)]
     else:
@@ -129,18 +132,15 @@ def unit(config: Evidence, ready: Prepared, name: str, seed: int, folder: Path, 
     rows: dict[str, Rows] = {kind: [] for kind in (*KINDS, "facts")}
     for one_told in told:
         label = f"{name}: {one_told.label} gate" if one_told.label else name
-        judged: Judged = judge(one_told, ready.validate, ready.test, ready.given.units, config.rules, config.minutes)
-        key = {"group": ready.group.name, "label": label, "seed": seed}
-        for kind in KINDS:
-            rows[kind] += [key | row for row in getattr(judged, kind)]
-        rows["facts"].append(key | facts | {"wall_s": time.perf_counter() - began})
+        judged = judge(one_told, ready.validate, ready.test, ready.given.units, config.rules)
+        facts["wall_s"] = time.perf_counter() - began
+        for kind, found in _rows(key | {"label": label}, judged, facts).items():
+            rows[kind] += found
     return rows
 
 
-def _units(config: Evidence) -> list[tuple[int, str]]:
-    first = config.seeds[0]
-    found = [(seed, name) for seed, name in config.units() if seed == first]
-    return [*found, *((first, name) for name in REFERENCES), *(one for one in config.units() if one[0] != first)]
+def _rows(key: dict[str, Any], judged: Judged, facts: dict[str, Any]) -> dict[str, Rows]:
+    return {kind: [key | row for row in getattr(judged, kind)] for kind in KINDS} | {"facts": [key | facts]}
 
 
 def _reference(ready: Prepared, name: str) -> Told:

@@ -62,6 +62,7 @@ class Evidence(BaseModel):
     ablations: tuple[str, ...] = ()
     ablation_seeds: tuple[int, ...] = (0, 1)
     gates: tuple[str, ...] = Field((), description="other gates over CMM's students")
+    agents: tuple[str, ...] = Field((), description="of the table, played over the same episodes as they come")
     students: int = Field(18, ge=3, description="K, whose size together every method has")
     width: int = Field(8, ge=1)
     blocks: int = Field(2, ge=1)
@@ -113,12 +114,15 @@ class Evidence(BaseModel):
             schedule=Schedule(steps=self.steps, every=self.every, seed=seed, draw=Draw(self.chunks)),
         )
 
-    def units(self) -> list[tuple[int, str]]:
-        """(seed, method or ablation) in the order of their training: a run that is stopped has whole seeds."""
+    def units(self, once: tuple[str, ...]) -> list[tuple[int, str]]:
+        """(seed, name) in the order of their computation: a run that is stopped early has whole seeds.
+
+        once : what no seed changes, beside `agents`
+        """
         found: list[tuple[int, str]] = []
-        for seed in self.seeds:
-            found += [(seed, method) for method in self.methods]
-            found += [(seed, ablation) for ablation in self.ablations if seed in self.ablation_seeds]
+        for place, seed in enumerate(self.seeds):
+            found += [(seed, name) for name in (*self.methods, *((*once, *self.agents) if place == 0 else ()))]
+            found += [(seed, name) for name in self.ablations if seed in self.ablation_seeds]
         return found
 
     def digest(self) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from lobarena.agents.windows.targets import HORIZON_S, targets
 from lobarena.agents.windows.units import Units
 from lobarena.benchmarks.distilling import lessons
 from lobarena.benchmarks.quoting_rule import Ground, Stage, watch
+from lobarena.sim.synthetic import embedded_root, training_root
 
 WINDOW = 512  # looks in a row that are learnt from
 
@@ -59,13 +61,12 @@ def scenes(course: Course, part: str, data: str, minutes: float, most: int) -> S
     known = np.concatenate([day.time[mask] for day, mask in zip(days, masks, strict=True)])
     between = (int(known[0]), int(known[-1] + HORIZON_S * 1e9))
     day = f"{days[0].day}" if len(days) == 1 else ""
-    where = "synthetic" if data == "training" and part == "test" else data
-    stage = watch(Ground(where, course.symbol, day, between), minutes, most, course.fitted["sigma"])
+    stage = watch(Ground(_folder(data, part), course.symbol, day, between), minutes, most, course.fitted["sigma"])
     units = Units.of(course.fitted)
     numbers, place = np.zeros((len(stage.looks), COUNT), np.float32), np.zeros(len(stage.looks), np.int64)
     for begin, end in zip(stage.begins.tolist(), stage.ends.tolist(), strict=True):
         read_all(stage.looks[begin:end], np.zeros(1, STATE), units.record(), numbers[begin:end], place[begin:end])
-    digest = hashlib.sha256(f"{[one.digest for one in days]} {stage.ground} {minutes} {most}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{[one.digest for one in days]} {between} {minutes} {stage.episodes}".encode()).hexdigest()
     looks = Day(
         symbol=course.symbol,
         day=days[0].day,
@@ -77,6 +78,14 @@ def scenes(course: Course, part: str, data: str, minutes: float, most: int) -> S
         digest=digest,
     )
     return Scene(course, stage, looks)
+
+
+@cache
+def _folder(data: str, part: str) -> str:
+    """Where the days of a part lie; found once, since finding the made-up ones takes longer than playing them."""
+    if data != "training":
+        return data
+    return str(embedded_root(0) if part == "test" else training_root(0))
 
 
 def whole(found: Sequence[Scene]) -> Lessons:

@@ -13,15 +13,19 @@ import numpy as np
 
 from lobarena.agents.distill.lessons import Units
 from lobarena.agents.forecast import Rule
+from lobarena.agents.table import make, parse
 from lobarena.agents.validation import pnlmap
 from lobarena.agents.windows.targets import TASKS
 from lobarena.benchmarks.evidence_days import Scene
 from lobarena.benchmarks.evidence_forecasts import Told, for_the_rule
-from lobarena.benchmarks.quoting_rule import Played, play
-from lobarena.benchmarks.rule_tuning import LEAST_FILLS, SPACE
+from lobarena.benchmarks.match import measure
+from lobarena.benchmarks.quoting_rule import POSITION_LIMIT, Played, batch_of, play
+from lobarena.benchmarks.rule_tuning import SPACE, play_match
+from lobarena.sim.market import Market
 
 Rows = list[dict[str, Any]]
 REGIMES = ("calm", "normal", "wild")
+LEAST_LOTS = 4.0  # an episode of validation, two round trips: PnLMAP of a rule that hardly trades is an accident
 MONEY = ("net", "gross")  # after fees and before them; rules are chosen for each
 
 
@@ -45,16 +49,40 @@ class Judged:
     weights: Rows  # mean weight of each student in each regime
 
 
-def judge(
-    told: Told, validate: Sequence[Scene], test: Sequence[Scene], units: Units, count: int, minutes: float
-) -> Judged:
+def judge_agent(spec: str, test: Sequence[Scene], units: Units) -> Judged:
+    """An agent of the table as it comes, over the same episodes; its drawdown is of the money after fees."""
+    episodes: Rows = []
+    for scene in test:
+        played = play_agent(spec, scene)
+        for money in MONEY:
+            episodes += _episodes(scene, played, 0, money, units, -1)
+    return Judged(episodes, [], [])
+
+
+def play_agent(spec: str, scene: Scene) -> Played:
+    """(1, e) of one agent, alone in the market as the rule is; fitted numbers are those of the learning days."""
+    stage = scene.stage
+    batch = batch_of(stage.ground, 1, stage.minutes)
+    found: dict[str, list[float]] = {name: [] for name in Played.__dataclass_fields__}
+    for place in stage.episodes:
+        day, opens, closes = batch.episodes[place]
+        market = Market(batch.day(day).feed)
+        name, parameters = parse(spec)
+        play_match(market, make(name, **parameters), opens, closes, dict(scene.course.fitted))
+        row = measure(market, 1, POSITION_LIMIT)
+        for key, column in found.items():
+            column.append(float(row[key.removesuffix("_gross")]))
+    return Played(**{name: np.array([column]) for name, column in found.items()})
+
+
+def judge(told: Told, validate: Sequence[Scene], test: Sequence[Scene], units: Units, count: int) -> Judged:
     """told : of the looks of all validation scenes, then of all test scenes, in order."""
     parts = list(_split(told, [*validate, *test]))
     episodes: Rows = []
     for place, scene in enumerate(test):
-        tried = _play(validate[place], parts[place], rules(count), minutes)
+        tried = _play(validate[place], parts[place], rules(count))
         chosen = [best(tried, money) for money in MONEY]
-        played = _play(scene, parts[len(validate) + place], [rules(count)[k] for k in chosen], minutes)
+        played = _play(scene, parts[len(validate) + place], [rules(count)[k] for k in chosen])
         for number, money in enumerate(MONEY):
             episodes += _episodes(scene, played, number, money, units, chosen[number])
     return Judged(episodes, _skill(parts[len(validate) :], test, units), _weights(parts[len(validate) :], test, units))
@@ -63,7 +91,7 @@ def judge(
 def best(tried: Played, money: str) -> int:
     """Place of the rule with the best PnLMAP among those that trade; the default where none does."""
     pnl = tried.pnl + (tried.fees if money == "gross" else 0)
-    found = [pnlmap(pnl[k], tried.map[k]) if tried.lots[k].mean() >= LEAST_FILLS else -np.inf for k in range(len(pnl))]
+    found = [pnlmap(pnl[k], tried.map[k]) if tried.lots[k].mean() >= LEAST_LOTS else -np.inf for k in range(len(pnl))]
     return int(np.argmax(found))
 
 
@@ -77,9 +105,9 @@ def _split(told: Told, scenes: Sequence[Scene]) -> Iterator[Told]:
         raise ValueError(f"forecasts of {len(told.forecast):,} looks for scenes of {at:,}")
 
 
-def _play(scene: Scene, told: Told, chosen: Sequence[Rule], minutes: float) -> Played:
+def _play(scene: Scene, told: Told, chosen: Sequence[Rule]) -> Played:
     table = for_the_rule(told, scene.day.scales, scene.day.place)[None]
-    return play(scene.stage, minutes, table, chosen, [0] * len(chosen))
+    return play(scene.stage, table, chosen, [0] * len(chosen))
 
 
 def _episodes(scene: Scene, played: Played, number: int, money: str, units: Units, rule: int) -> Rows:

@@ -37,6 +37,7 @@ class Stage:
     """The episodes of a ground, and what a seat that quotes nothing sees in them."""
 
     ground: Ground
+    minutes: float  # of an episode
     episodes: tuple[int, ...]  # their places in the environment
     looks: np.ndarray  # (m,) OBSERVATION, episode after episode
     begins: np.ndarray  # (e,) i8 first look of each episode
@@ -92,12 +93,10 @@ def watch(ground: Ground, minutes: float, most: int, sigma: float) -> Stage:
     seen = np.frombuffer(b"".join(looks), OBSERVATION)
     begins = np.array([0, *ends[:-1]])
     tick_value = batch.day(0).feed.contract.tick_value
-    return Stage(ground, chosen, seen, begins, np.array(ends), sigma, tick_value)
+    return Stage(ground, minutes, chosen, seen, begins, np.array(ends), sigma, tick_value)
 
 
-def play(
-    stage: Stage, minutes: float, forecasts: np.ndarray, rules: Sequence[Rule], which: Sequence[int] | None = None
-) -> Played:
+def play(stage: Stage, forecasts: np.ndarray, rules: Sequence[Rule], which: Sequence[int] | None = None) -> Played:
     """Every episode by every job, a pair of forecasts and rule.
 
     forecasts : (f, m, 4) move (ticks), spread (ticks), volume (lots), confidence at each look; not finite where none
@@ -111,7 +110,7 @@ def play(
     jobs, episodes = len(rules), len(stage.episodes)
     todo = [(job, episode) for episode in range(episodes) for job in range(jobs)]
     n = min(SIDE_BY_SIDE, len(todo))
-    batch = batch_of(stage.ground, n, minutes)
+    batch = batch_of(stage.ground, n, stage.minutes)
     look, actions = batch.learners["look"][:, 0], batch.actions[:, 0]
     actions[:] = 0
     job, episode, row, busy = (np.zeros(n, np.int64) for _ in range(4))

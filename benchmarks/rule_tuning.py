@@ -69,7 +69,7 @@ def watch(
         on_progress(number, len(every), f"{day.symbol} {day.trading_day}")
         looks: list[np.ndarray] = []
         market = Market(feed_of(read_day(day), plan.market["seed"]))
-        _play(market, _Watcher(looks), opens, closes, fitted, order_size)
+        play_match(market, _Watcher(looks), opens, closes, fitted, order_size)
         observations = np.concatenate(looks) if looks else market.look[:0]
         forecaster.reset(_context(market, opens, closes, fitted, order_size))
         forecasts = np.asarray(forecaster.forecast(observations), np.float64)
@@ -122,7 +122,7 @@ def judge(watched: Sequence[Watched], rule: Rule, order_size: int, markets: Sequ
     """Play every episode by one rule."""
     rows = []
     for one, market in zip(watched, markets, strict=True):
-        _play(market, Foretold(one.published, one.forecasts, rule), one.opens, one.closes, one.fitted, order_size)
+        play_match(market, Foretold(one.published, one.forecasts, rule), one.opens, one.closes, one.fitted, order_size)
         rows.append(measure(market, 1, POSITION_LIMIT) | {"fills": len(market.fills)})
     pnl, held, fills = (np.array([row[name] for row in rows], np.float64) for name in ("pnl", "map", "fills"))
     score = pnlmap(pnl, held) if fills.mean() >= LEAST_FILLS else -np.inf
@@ -149,7 +149,10 @@ class _Watcher:
         self._looks.append(row)
 
 
-def _play(market: Market, agent: Agent, opens: int, closes: int, fitted: dict[str, float], order_size: int) -> None:
+def play_match(
+    market: Market, agent: Agent, opens: int, closes: int, fitted: dict[str, float], order_size: int = 1
+) -> None:
+    """One episode of one agent alone in a market, charged as the tournament does by default."""
     latency = Latency(5_000_000, 5_000_000, 5_000_000, 0.0)
     market.start([Seat(latency=latency, position_limit=POSITION_LIMIT)], opens, closes)
     agent.reset(_context(market, opens, closes, fitted, order_size))

@@ -1,4 +1,4 @@
-"""The command line: `lobarena tournament`, `report`, `train`, `tune`, `teach`, `distill`, `probe`, `llm` and more.
+"""The command line: `lobarena tournament`, `report`, `train`, `teach`, `distill`, `evaluate`, `probe`, `llm` and more.
 
 Commands import what they need when they run, so that help and version answer at once.
 """
@@ -13,6 +13,7 @@ from lobarena import (
     __version__,
     cli_data,
     cli_distill,
+    cli_evaluate,
     cli_explain,
     cli_lint,
     cli_llm,
@@ -43,6 +44,7 @@ app.command(epilog=cli_distill.EXAMPLE)(cli_distill.distill)
 app.command(epilog=cli_probe.EXAMPLE)(cli_probe.features)
 app.command(epilog=cli_probe.PROBE_EXAMPLE)(cli_probe.probe)
 app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)
+app.add_typer(cli_evaluate.app, name="evaluate")
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_llm.app, name="llm")
 

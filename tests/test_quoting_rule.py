@@ -64,7 +64,7 @@ def test_fills_wealth_and_fees_of_every_episode_are_those_of_a_match(stage):
     rules = [Rule(), Rule(gamma=0.2, kappa_s=0.5, kappa_c=0.1), Rule(gamma=1e-3, kappa_s=2.0, kappa_c=2.0)]
     forecasts = np.stack([made_up(stage, seed) for seed in range(2)])
     which = [0, 1, 1]
-    found = play(stage, MINUTES, forecasts, rules, which)
+    found = play(stage, forecasts, rules, which)
     assert found.lots.sum() > 100
     for job, rule in enumerate(rules):
         for number in range(len(stage.episodes)):
@@ -75,14 +75,14 @@ def test_fills_wealth_and_fees_of_every_episode_are_those_of_a_match(stage):
 
 def test_what_is_played_beside_it_changes_no_episode(stage):
     forecasts, rules = made_up(stage, 0)[None], [Rule(), Rule(kappa_s=0.5)]
-    alone = [play(stage, MINUTES, forecasts, [rule]) for rule in rules]
-    together = play(stage, MINUTES, forecasts, rules, [0, 0])
+    alone = [play(stage, forecasts, [rule]) for rule in rules]
+    together = play(stage, forecasts, rules, [0, 0])
     for name in ("pnl", "fees", "map", "lots", "notional", "mdd", "mdd_gross", "sharpe"):
         np.testing.assert_array_equal(getattr(together, name), np.concatenate([getattr(one, name) for one in alone]))
 
 
 def test_without_forecasts_nobody_quotes_and_nothing_is_earned(stage):
-    found = play(stage, MINUTES, np.full((1, len(stage.looks), 4), np.inf), [Rule()])
+    found = play(stage, np.full((1, len(stage.looks), 4), np.inf), [Rule()])
     for one in (found.pnl, found.fees, found.lots, found.mdd):
         assert not one.any()
     assert np.isnan(found.sharpe).all()
