@@ -105,10 +105,13 @@ class Evidence(BaseModel):
         changes = ABLATIONS.get(method, {})
         name = CMM if method in ABLATIONS else method
         size = Size(self.students, self.width, self.blocks, 0 if name == CMM else self.bins)
+        design = Design(groups=min(3, self.layers), rank=self.rank, prune=self.prune)
         return Plan(
             method=name,
             size=size,
-            design=replace(Design(rank=self.rank, prune=self.prune), **changes.get("design", {})),
+            design=replace(
+                Design(groups=min(3, self.layers), rank=self.rank, prune=self.prune), **changes.get("design", {})
+            ),
             shares=replace(Shares(), **changes.get("shares", {})),
             gate=Gate(steps=self.gate_steps, every=min(50, self.gate_steps), seed=seed),
             schedule=Schedule(steps=self.steps, every=self.every, seed=seed, draw=Draw(self.chunks)),

@@ -71,7 +71,7 @@ def watch(
         market = Market(feed_of(read_day(day), plan.market["seed"]))
         play_match(market, _Watcher(looks), opens, closes, fitted, order_size)
         observations = np.concatenate(looks) if looks else market.look[:0]
-        forecaster.reset(_context(market, opens, closes, fitted, order_size))
+        forecaster.reset(context_of(market, opens, closes, fitted, order_size))
         forecasts = np.asarray(forecaster.forecast(observations), np.float64)
         if forecasts.shape != (len(observations), 4):
             raise TrainingError(f"forecast() gave {forecasts.shape} for {len(observations)} looks; give (n, 4)")
@@ -155,7 +155,7 @@ def play_match(
     """One episode of one agent alone in a market, charged as the tournament does by default."""
     latency = Latency(5_000_000, 5_000_000, 5_000_000, 0.0)
     market.start([Seat(latency=latency, position_limit=POSITION_LIMIT)], opens, closes)
-    agent.reset(_context(market, opens, closes, fitted, order_size))
+    agent.reset(context_of(market, opens, closes, fitted, order_size))
     while market.run() > 0:
         quotes = agent.act(market.observation(1))
         if quotes is None:
@@ -164,7 +164,7 @@ def play_match(
             market.decide(1, quotes.bids, quotes.asks, quotes.take, thinking_ns=THINKING_NS)
 
 
-def _context(market: Market, opens: int, closes: int, fitted: dict[str, float], order_size: int) -> Context:
+def context_of(market: Market, opens: int, closes: int, fitted: dict[str, float], order_size: int) -> Context:
     rng = np.random.default_rng(0)
     return Context(market.feed.contract, 1, order_size, POSITION_LIMIT, opens, closes, rng, fitted)
 

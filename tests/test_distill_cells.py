@@ -153,6 +153,7 @@ def test_students_learn_their_parts_and_the_terms_fall(cooperated):
     for term in ("task", "soft", "feature", "reconstruction"):
         assert history[-1][term] < history[0][term]
     assert history[-1]["validation/mean"] > history[0]["validation/mean"]
+    assert history[0]["reconstruction R2"] < history[-1]["reconstruction R2"] < 1
 
 
 def test_the_term_of_orthogonality_keeps_students_apart(given, heard, tmp_path):

@@ -104,6 +104,7 @@ class Cooperation:
         orth = pair_correlation(p)
         loss = task + share.soft * soft + share.alpha * feature + share.beta * orth + share.eta * rec
         terms = {"task": task, "soft": soft, "feature": feature, "orthogonal": orth, "reconstruction": rec}
+        terms["reconstruction R2"] = 1 - rec / (whole - whole.mean(0)).square().mean()
         return {"loss": loss} | {name: one.detach() for name, one in terms.items()}
 
     def together(self, told: np.ndarray) -> np.ndarray:
