@@ -9,27 +9,29 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lobarena.agents.stable_base import LINEAR, REWARDS, Stable
+from lobarena.agents.stable_base import HYBRID, LINEAR, REWARDS, Stable
 
 
 @dataclass
 class Ppo(Stable):
-    """PPO of stable-baselines3 on the ten offset pairs, or on the continuous action; its rate falls to nothing."""
+    """PPO of stable-baselines3 on the continuous action, or on the ten offset pairs; its rate falls to nothing."""
 
     learning_rate: float = 1e-3
-    gamma: float = 0.9  # a fill and what the market does just after it, not what is held for minutes
+    gamma: float = 0.95  # a fill and what the market does just after it, not what is held for minutes
     batch_size: int = 1_024
-    reward: str = "inventory:zeta=0.03"
+    reward: str = HYBRID
+    unit: float = 2.0
+    action: str = "continuous"
     rollout: int = 256  # looks of each environment between updates
-    epochs: int = 2
+    epochs: int = 4
     gae_lambda: float = 0.95
-    entropy: float = 0.01  # weight of the entropy bonus
+    entropy: float = 1e-4  # weight of the entropy bonus
     start: float = -0.5  # half spread of the first policy's continuous action, in -1..1
     std: float = 0.2  # of the first policy's continuous actions
 
     name: ClassVar[str] = "ppo"
     envs: ClassVar[int] = 64
-    budget: ClassVar[int] = 2_000_000
+    budget: ClassVar[int] = 3_000_000
     layers: ClassVar[tuple[str, ...]] = ("mlp_extractor.policy_net.0", "mlp_extractor.policy_net.2", "action_net")
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
@@ -93,7 +95,7 @@ class Sac(Stable):
     learning_starts: int = 0  # environment steps of random actions before
 
     name: ClassVar[str] = "sac"
-    budget: ClassVar[int] = 100_000
+    budget: ClassVar[int] = 200_000
     layers: ClassVar[tuple[str, ...]] = ("actor.latent_pi.0", "actor.latent_pi.2", "actor.mu")
     optimizers: ClassVar[tuple[str, ...]] = ("actor.optimizer", "critic.optimizer", "ent_coef_optimizer")
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
