@@ -134,20 +134,20 @@ class Sac(Stable):
 
 @dataclass
 class Dqn(Stable):
-    """DQN of stable-baselines3 on the ten offset pairs; epsilon falls in a straight line, slice by slice."""
+    """DQN of stable-baselines3 on the ten offset pairs; epsilon and rate fall in straight lines, slice by slice."""
 
     learning_rate: float = 1e-3
     gamma: float = 0.97
     reward: str = "inventory:zeta=0.03"
     train_freq: int = 4  # steps of the vector environment an update
-    buffer: int = 20_000  # transitions
+    buffer: int = 100_000  # transitions
     learning_starts: int = 5_000  # environment steps of random actions before
     target_every: int = 5_000  # environment steps between updates of the target network
     epsilon_end: float = 0.05  # from 1
     epsilon_share: float = 0.5  # of the budget, until it is there
 
     name: ClassVar[str] = "dqn"
-    budget: ClassVar[int] = 200_000
+    budget: ClassVar[int] = 800_000
     layers: ClassVar[tuple[str, ...]] = ("q_net.q_net.0", "q_net.q_net.2", "q_net.q_net.4")
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
@@ -161,7 +161,7 @@ class Dqn(Stable):
 
         epsilon = 1 + (self.epsilon_end - 1) * min(1.0, done / self.epsilon_share)
         return DQN(
-            **self._common(),
+            **self._common() | {"learning_rate": self.learning_rate * (1 - done)},
             buffer_size=self.buffer,
             learning_starts=self.learning_starts,
             train_freq=self.train_freq,
