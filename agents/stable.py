@@ -80,8 +80,9 @@ class Sac(Stable):
     slice by slice.
     """
 
-    learning_rate: float = 3e-4
+    learning_rate: float = 3e-4  # at the start of the budget; it falls to nothing, slice by slice
     gamma: float = 0.95
+    batch_size: int = 512
     reward: str = LINEAR
     unit: float = 0.1
     action: str = "continuous"
@@ -109,7 +110,7 @@ class Sac(Stable):
         from stable_baselines3 import SAC
 
         return SAC(
-            **self._common(),
+            **self._common() | {"learning_rate": self.learning_rate * (1 - done)},
             buffer_size=self.buffer,
             learning_starts=self.learning_starts,
             train_freq=self.train_freq,

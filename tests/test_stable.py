@@ -9,7 +9,7 @@ import pytest
 import torch
 import toy_training
 
-from lobarena.agents import stable_weights
+from lobarena.agents import checkpoints, stable_weights
 from lobarena.agents.stable import Dqn, Ppo, Sac
 from lobarena.agents.validation import validate
 from lobarena.agents.weight_file import WeightsError, read
@@ -70,13 +70,14 @@ def test_it_learns_what_earns(make):
     assert validate(learner.act, stage, range(6)).pnlmap > before + 6
 
 
-def test_two_slices_are_two_slices_in_one_life_or_two(make):
+def test_two_slices_are_two_slices_in_one_life_or_two(make, tmp_path):
     learner, venv = begun(make())
     learner.learn(venv, 512, 0.0, 11)
-    weights, state = learner.weights(), learner.state()
+    checkpoints.save(tmp_path, checkpoints.Checkpoint({}, learner.weights(), learner.state()))
+    kept = checkpoints.load(tmp_path)
     other, other_venv = begun(make(), seed=99)
-    other.load_weights(weights)
-    other.load_state(state)
+    other.load_weights(kept.weights)
+    other.load_state(kept.state)
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002 - the generator of the library
     assert learner.learn(venv, 512, 0.5, 12) == other.learn(other_venv, 512, 0.5, 12)
