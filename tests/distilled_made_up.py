@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 import torch
+from test_agents import observation
 
 from lobarena.agents.distill import hajek
 from lobarena.agents.distill.forecaster import About, StudentSize, store
@@ -15,6 +16,8 @@ from lobarena.benchmarks.distilling import arrays_of
 
 DEFAULT = Size(18, 16, 2)
 CUTS = [-0.4, 0.5]
+FITTED = {"sigma": 0.5, "spread": 1.2, "volume": 3.0, "size": 12.0}
+SMALL = Size(4, 7, 3)
 
 
 def made_up(path, size=DEFAULT, form="regime", space=8, features=256, seed=0):
@@ -57,3 +60,33 @@ def batch(students, mixture, numbers):
             forecast, sure, _ = mixture(z, told, regime)
     forecast, sure = forecast.numpy().reshape(*numbers.shape[:2], 3), sure.numpy().reshape(numbers.shape[:2])
     return forecast * np.array([0.9, 0.5, 1.5]) + np.array([0.1, 0.2, -0.3]), sure
+
+
+def windows(rows, looks, seed=3):
+    """Numbers of rows of looks; some lie far out, where they are cut."""
+    numbers = np.random.default_rng(seed).normal(size=(rows, looks, COUNT))
+    return (numbers * np.where(np.arange(looks) % 10 == 9, 8, 1)[:, None]).astype(np.float32)
+
+
+def by_kernel(one, numbers):
+    place = np.tile(np.arange(1, numbers.shape[1] + 1), len(numbers))
+    return one.forecast(numbers.reshape(-1, COUNT), place).reshape(*numbers.shape[:2], 4)
+
+
+def a_walk(count, seed=5):
+    """Looks of a market that moves, with one-sided books, a closed market, a pause and positions among them."""
+    rng = np.random.default_rng(seed)
+    bid, volume, found = 3_800, 0, []
+    for k in range(count):
+        bid += int(rng.integers(-2, 3))
+        volume += int(rng.integers(0, 9))
+        look = observation(
+            bid, None if k % 37 == 36 else bid + int(rng.integers(1, 4)), int(rng.integers(-5, 6)), k / 2
+        )
+        look["bid_size"] = rng.integers(1, 60, 5)
+        look["ask_size"] = rng.integers(1, 60, 5) if look["ask_size"][0] else 0
+        look["volume"], look["turnover"] = volume, volume * bid
+        look["published"] += 10**11 if k > 2 * count // 3 else 0
+        look["phase"] = 1 if k == count // 2 else look["phase"]
+        found.append(look.reshape(1))
+    return np.concatenate(found)
