@@ -9,13 +9,13 @@ a row of infinities no forecast (the quotes are pulled).
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from lobarena.agents.base import NO_QUOTES, Context, Quotes
-from lobarena.agents.forecast import Forecast, Rule, to_quotes
-from lobarena.agents.quoting import Volatility, limit_of, view
+from lobarena.agents.forecast import STAY, Forecast, Rule, to_quotes
+from lobarena.agents.quoting import View, Volatility, limit_of, view
 
 
 class Forecaster(Protocol):
@@ -26,6 +26,38 @@ class Forecaster(Protocol):
 
     def forecast(self, observations: np.ndarray) -> np.ndarray:
         """(n,) OBSERVATION of the episode, in order -> (n, 4) f8; see above."""
+
+
+class Foretelling:
+    """What forecasters that quote by the rule share; the four fields, set by `reset`, and `_foretell` are theirs."""
+
+    _rule: Rule
+    _context: Context
+    _volatility: Volatility
+    _limit: int
+
+    def forecast(self, observations: np.ndarray) -> np.ndarray:
+        """Its forecasts at the looks of an episode, without quoting; see above."""
+        rows = np.full((len(observations), 4), np.nan)
+        for row, observation in zip(rows, observations, strict=True):
+            told = self._foretell(view(observation), observation)
+            if told != STAY:
+                row[:] = (told.move, told.spread, told.volume, told.confidence) if told else np.inf
+        return rows
+
+    def _quotes(self, observation: Any) -> Quotes | None:
+        """Quotes at each new forecast; they stay between two, and go where there is no mid or no forecast."""
+        seen = view(observation)
+        told = self._foretell(seen, observation)
+        if told == STAY:
+            return None
+        if told is None or seen is None:
+            return NO_QUOTES
+        return to_quotes(told, self._rule, self._context, seen, self._volatility.sigma, self._limit)
+
+    def _foretell(self, seen: View | None, observation: Any) -> Forecast | Literal["stay"] | None:
+        """A forecast, None where there is none, STAY where nothing is new; brings `_volatility` to this look."""
+        raise NotImplementedError
 
 
 @dataclass

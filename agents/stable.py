@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lobarena.agents.stable_base import REWARDS, Stable
+from lobarena.agents.stable_base import LINEAR, REWARDS, Stable
 
 
 @dataclass
@@ -24,6 +24,8 @@ class Ppo(Stable):
     epochs: int = 2
     gae_lambda: float = 0.95
     entropy: float = 0.01  # weight of the entropy bonus
+    start: float = -0.5  # half spread of the first policy's continuous action, in -1..1
+    std: float = 0.2  # of the first policy's continuous actions
 
     name: ClassVar[str] = "ppo"
     envs: ClassVar[int] = 64
@@ -42,7 +44,9 @@ class Ppo(Stable):
 
         rollouts = max(1, round(steps / (envs * self.rollout)))
         looks = max(2, -(-steps // (envs * rollouts)))  # rounded up: a step short of the slice costs one more rollout
-        own = {"batch_size": min(self.batch_size, envs * looks), "learning_rate": self.learning_rate * (1 - done)}
+        own: dict[str, Any] = {"batch_size": min(self.batch_size, envs * looks)}
+        own["learning_rate"] = self.learning_rate * (1 - done)
+        own["policy_kwargs"] = {"net_arch": [self.width, self.width], "log_std_init": float(np.log(self.std))}
         return PPO(
             **self._common() | own,
             n_steps=looks,
@@ -50,6 +54,10 @@ class Ppo(Stable):
             gae_lambda=self.gae_lambda,
             ent_coef=self.entropy,
         )
+
+    def _first(self, model: Any) -> None:
+        if self.action == "continuous":
+            model.policy.action_net.bias.data[-1] = self.start
 
     def _squash(self, x: np.ndarray) -> np.ndarray:
         return np.asarray(np.tanh(x))
@@ -63,16 +71,26 @@ class Ppo(Stable):
 
 @dataclass
 class Sac(Stable):
-    """SAC of stable-baselines3 on the continuous action."""
+    """SAC of stable-baselines3 on the continuous action.
 
-    learning_rate: float = 1e-3
-    gamma: float = 0.97
-    reward: str = "inventory:zeta=0.03"
+    Of random actions of the whole box it learns to stay away: they cross the market, or lie where nobody trades. So its
+    first policy quotes near the mid and explores around it, as C-PPO's does, and its entropy falls with the budget,
+    slice by slice.
+    """
+
+    learning_rate: float = 3e-4
+    gamma: float = 0.95
+    reward: str = LINEAR
+    unit: float = 0.1
     action: str = "continuous"
-    temperature: float = 0.001  # that it begins with: rewards a look are of this order, and 1 would drown them
+    start: float = -0.8  # half spread of the first policy, in -1..1
+    std: float = 0.25  # of the first policy's actions, before they are squashed into -1..1
+    temperature: float = 0.01  # that it begins with
+    entropy: float = -0.5  # nats that the policy is held to at the start
+    entropy_end: float = -2.0  # at the end of the budget
     train_freq: int = 2  # steps of the vector environment an update
-    buffer: int = 20_000  # transitions
-    learning_starts: int = 2_000  # environment steps of random actions before
+    buffer: int = 100_000  # transitions
+    learning_starts: int = 0  # environment steps of random actions before
 
     name: ClassVar[str] = "sac"
     budget: ClassVar[int] = 100_000
@@ -80,7 +98,8 @@ class Sac(Stable):
     optimizers: ClassVar[tuple[str, ...]] = ("actor.optimizer", "critic.optimizer", "ent_coef_optimizer")
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
-        "gamma": ("choice", (0.9, 0.97, 0.99)),
+        "gamma": ("choice", (0.9, 0.95, 0.97, 0.99)),
+        "start": ("float", -0.9, 0.0, ""),
         "reward": ("choice", REWARDS),
     }
 
@@ -93,8 +112,18 @@ class Sac(Stable):
             learning_starts=self.learning_starts,
             train_freq=self.train_freq,
             ent_coef=f"auto_{self.temperature}",
-            target_entropy=-float(np.prod(self._spaces[1].shape or ())),
+            target_entropy=self.entropy + (self.entropy_end - self.entropy) * done,
         )
+
+    def _first(self, model: Any) -> None:
+        import torch
+
+        actor = model.policy.actor
+        with torch.no_grad():
+            for layer in (actor.mu, actor.log_std):
+                layer.weight.mul_(0.01)  # the first policy hardly looks at its state
+            actor.mu.bias.zero_()[-1] = float(np.arctanh(self.start))
+            actor.log_std.bias.fill_(float(np.log(self.std)))
 
     def _chosen(self, outputs: np.ndarray) -> np.ndarray:
         low, high = self._spaces[1].low, self._spaces[1].high

@@ -15,22 +15,33 @@ from lobarena.agents.learner import Arrays
 from lobarena.sim.blocks import composed
 
 BLOCKS = ("levels", "imbalance", "order flow", "volatility", "own orders", "inventory", "time left")
-REWARDS = ("pnl", "dampened:eta=0.5", "inventory:zeta=0.01", "inventory:zeta=0.03", "inventory:zeta=0.1")
+HYBRID, LINEAR = "hybrid:eta=0.5,zeta=0.01", "imm:bonus=0.02,zeta=0.02,free=0"
+REWARDS = (
+    *("pnl", "dampened:eta=0.5", "inventory:zeta=0.01", "inventory:zeta=0.03", "inventory:zeta=0.1"),
+    *(HYBRID, LINEAR),
+)
 _BUFFER = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
 NAMES = [feature.name for feature in composed(BLOCKS, 0)]
 
 
-class Louder(gymnasium.vector.VectorObservationWrapper[np.ndarray, np.ndarray, np.ndarray]):
-    """A vector environment whose observations are multiplied by `gains`, (F,) f4."""
+class Louder(gymnasium.vector.VectorWrapper[np.ndarray, np.ndarray, np.ndarray]):
+    """A vector environment whose observations are multiplied by `gains`, (F,) f4, and whose rewards are in `unit`s."""
 
-    def __init__(self, env: Any, gains: np.ndarray) -> None:
+    def __init__(self, env: Any, gains: np.ndarray, unit: float) -> None:
         super().__init__(env)
-        self.gains = gains
+        self.gains, self.unit = gains, unit
 
-    def observations(self, observations: np.ndarray) -> np.ndarray:
-        return np.asarray(observations * self.gains)
+    def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        """As the environment's own."""
+        observations, infos = self.env.reset(**options)
+        return observations * self.gains, infos
+
+    def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """As the environment's own."""
+        observations, rewards, terminated, truncated, infos = self.env.step(actions)
+        return observations * self.gains, rewards / self.unit, terminated, truncated, infos
 
 
 @dataclass
@@ -42,6 +53,7 @@ class Stable:
     batch_size: int = 256
     width: int = 64  # of each hidden layer
     reward: str = "pnl"
+    unit: float = 1.0  # tick x lot that networks hear as a reward of 1
     action: str = "offsets"
 
     name: ClassVar[str] = ""
@@ -67,13 +79,15 @@ class Stable:
     def learn(self, venv: Any, steps: int, done: float, seed: int) -> dict[str, float]:
         """One slice with the library's own `learn`."""
         import torch
+        from stable_baselines3.common.logger import Logger
 
         from lobarena.sim.sb3 import StableVecEnv
 
         torch.set_num_threads(1)
         model = self._model(venv.num_envs, steps, done)
         self._put(model)
-        model.set_env(StableVecEnv(Louder(venv, self._gains)))
+        model.set_env(StableVecEnv(Louder(venv, self._gains, self.unit)))
+        model.set_logger(Logger(None, []))  # its own makes a folder a slice in the temporary one
         model.set_random_seed(seed)  # of python, numpy, torch, the action space and the environments
         earned = 0.0
 
@@ -86,7 +100,7 @@ class Stable:
         self._take(model)
         told = {key.removeprefix("train/"): value for key, value in model.logger.name_to_value.items()}
         kept = {key: float(value) for key, value in told.items() if "loss" in key or key in ("ent_coef", "approx_kl")}
-        return {"reward": earned / steps} | kept
+        return {"reward": earned * self.unit / steps} | kept
 
     def act(self, observations: np.ndarray) -> np.ndarray:
         """(n, F) f4 -> (n,) i8 the best offsets, or (n, 2) f4 the mean action."""
@@ -125,6 +139,9 @@ class Stable:
         """The library's model without its networks."""
         raise NotImplementedError
 
+    def _first(self, model: Any) -> None:
+        """What of a model's first weights is not the library's."""
+
     def _chosen(self, outputs: np.ndarray) -> np.ndarray:
         """(n, A) of the network -> actions."""
         return np.asarray(outputs.argmax(axis=1))
@@ -149,7 +166,9 @@ class Stable:
         """Whatever was not loaded begins as the seed has it."""
         if not self._state:
             loaded = self._weights
-            self._take(self._model(1, 1, 0.0))
+            model = self._model(1, 1, 0.0)
+            self._first(model)
+            self._take(model)
             self._weights |= loaded
 
     def _common(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from lobarena.sim.random import generator
 
 WEIGHTS = "weights.safetensors"
 ENVS = 64  # environments at a time of a learner that names no `envs` of its own
+MOST = 96  # environments at a time of a validation; 3.4 MB each
 Progress = Callable[[int, int, str], None]  # steps done, budget, what the last validation said
 
 
@@ -37,7 +38,7 @@ class Plan:
     split: Split
     market: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the environment beside the learner's
     envs: int = 0  # environments at a time; 0 is the learner's own number
-    slice_steps: int = 0  # environment steps between validations; 0 is a twentieth of the budget
+    slice_steps: int = 0  # environment steps between validations; 0 is a tenth of the budget
     patience: int = 0  # validations without a better PnLMAP that end the training; 0 is never
     episodes: int = 0  # at most so many validation episodes a part, spread over it; 0 is all
     data: str = ""  # digest of the days
@@ -105,7 +106,7 @@ def _go_on(
         learner.load_state(checkpoint.state)
     else:
         checkpoint = Checkpoint(settings, learner.weights(), learner.state())
-    each = _multiple(plan.slice_steps or math.ceil(budget / 20), envs)
+    each = _multiple(plan.slice_steps or math.ceil(budget / 10), envs)
     with scalars(folder, checkpoint.steps) as log:
         if on_progress:
             on_progress(checkpoint.steps, budget, "")
@@ -177,11 +178,12 @@ def _venv(learner: Learner, plan: Plan, part: Part, count: int) -> Any:
 
 
 def _stage(learner: Learner, plan: Plan, part: Part) -> tuple[Any, list[int]]:
-    """A vector environment with one environment for each validation episode of a part."""
+    """The validation episodes of a part, and a vector environment that plays them in turns of about the same size."""
     probe = _venv(learner, plan, part, 1)
     chosen = episodes_of(len(probe.episodes), plan.episodes)
     probe.close()
-    return _venv(learner, plan, part, len(chosen)), chosen
+    turns = math.ceil(len(chosen) / MOST)
+    return _venv(learner, plan, part, math.ceil(len(chosen) / turns)), chosen
 
 
 def _settings(learner: Learner, plan: Plan, budget: int, seed: int) -> dict[str, Any]:

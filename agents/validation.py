@@ -36,16 +36,24 @@ def joined(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def validate(act: Callable[[np.ndarray], np.ndarray], venv: Any, episodes: Sequence[int]) -> Outcome:
-    """Play these episodes, one an environment of `venv`, until each has ended once; rewards play no part.
+    """Play each of these episodes once, as many at a time as `venv` has environments; rewards play no part.
 
-    act : (n, F) f4 observations -> actions. An environment whose episode is over goes on, unheard.
+    act : (n, F) f4 observations -> actions. An episode's seed is its place among them, whatever is played beside it.
     """
-    observations, _ = venv.reset(seed=0, options={"episode": list(episodes)})
-    n = len(episodes)
-    over, pnl, held = np.zeros(n, bool), np.zeros(n), np.zeros(n)
-    while not over.all():
+    places = range(len(episodes))
+    turns = [places[first : first + venv.num_envs] for first in places[:: venv.num_envs]]
+    return joined([_play(act, venv, {place: episodes[place] for place in turn}) for turn in turns])
+
+
+def _play(act: Callable[[np.ndarray], np.ndarray], venv: Any, episodes: dict[int, int]) -> Outcome:
+    """Episodes by seed, one an environment; those left over play the last one too, unheard, as does who has ended."""
+    n, count = len(episodes), venv.num_envs
+    seeds, named = ([*some, *[some[-1]] * (count - n)] for some in (list(episodes), list(episodes.values())))
+    observations, _ = venv.reset(seed=seeds, options={"episode": named})
+    over, pnl, held = np.zeros(count, bool), np.zeros(count), np.zeros(count)
+    while not over[:n].all():
         observations, _, ended, _, infos = venv.step(act(observations))
         now = ended & ~over
         pnl[now], held[now] = infos["wealth"][now], infos["map"][now]
         over |= ended
-    return Outcome(pnl, held)
+    return Outcome(pnl[:n], held[:n])

@@ -158,7 +158,7 @@ def drawn(path: Path, seed: int = 0) -> Path:
         "frequency": draw(FEATURES // 2, SPACE),
         "mean": draw(3, k, FEATURES, by=FEATURES),
         "log_temperature": np.array(np.log(0.1), np.float32),
-        "prior": draw(k, 3),
+        "prior": draw(3, k, 3),
         "score": draw(k, SPACE),
     }
     about = About(

@@ -17,6 +17,7 @@ from lobarena.data.catalogue import DayFile, days, read_day, rows_of
 from lobarena.data.sessions import session_times, weekday_before
 
 SEED = 0  # of the days: they are the same for every seed of a training
+SHARE = 0.55  # of the synthetic days, to learn from: what a policy is worth takes many days to tell
 
 
 def plan(
@@ -47,7 +48,7 @@ def plan(
 
 
 def _synthetic(contracts: Sequence[str]) -> tuple[Split, list[DayFile]]:
-    """Whole days: ten of fifteen to learn from, one of embargo, four to validate on."""
+    """Whole days: sixteen of thirty to learn from, one of embargo, thirteen to validate on."""
     from lobarena.sim.synthetic import training_root
 
     every = days(training_root(SEED))
@@ -55,7 +56,7 @@ def _synthetic(contracts: Sequence[str]) -> tuple[Split, list[DayFile]]:
     found: dict[str, list[np.ndarray]] = {}
     for file in files:
         found.setdefault(file.symbol, []).append(_sessions(file))
-    return by_days(found), files
+    return by_days(found, SHARE), files
 
 
 def _catalogue(

@@ -32,14 +32,14 @@ def heat(
         row, place = index[cell["task"], cell["regime"]], places[cell["layer"]]
         if why is None or not rows[row][why]:
             z[row][place] = _known(cell[key])
-            text[row][place] = f"layer {label(cell['layer'])}: {_said(cell, key)}"
+            text[row][place] = f"layer {label(cell['layer']).removeprefix('layer ')}: {_said(cell, key)}"
     for row, whole in zip(range(len(rows)), rows, strict=True):
         if extra:
             z[row][-1] = _known(whole[extra])
             text[row][-1] = f"raw features of the book: {_said(whole, extra)}"
     step = max(1, math.ceil(len(layers) / 16))
     ticks = [*range(0, len(layers), step), *([width - 1] if extra else [])]
-    names = [*(label(layer) for layer in layers), *(["", "book"] if extra else [])]
+    names = [*(label(layer).removeprefix("layer ") for layer in layers), *(["", "book"] if extra else [])]
     titles = [f"{label(row['task'])}, {label(row['regime'])}" for row in rows]
     return {
         "data": [

@@ -3,8 +3,8 @@
     python -m lobarena.benchmarks.teacher_table --data CATALOGUE --teachers pretrained/teacher.safetensors random/...
 
 Every row is judged on the same looks. The hand-made features are the numbers of `agents.windows.numbers`, read out by
-ridge and by boosted trees, contract by contract. A teacher's states are read out the same way, by ridge on its last
-layer beside the numbers. Penalties are chosen on the validation part; the test part is looked at once, here.
+ridge and by boosted trees, contract by contract. With --readout a teacher's last layer is read out by ridge too, beside
+the numbers. Penalties are chosen on the validation part; the test part is looked at once, here.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from lobarena.benchmarks.teaching import rows_of
 HAND = "hand-made, ridge"
 
 
-def states(one: Trained, rows: Rows, batch: int = 16) -> tuple[np.ndarray, np.ndarray]:
+def states(one: Trained, symbol: str, rows: Rows, batch: int = 16) -> tuple[np.ndarray, np.ndarray]:
     """((n, 3) f4 forecasts in units of the contract, (n, D) f2 states of the last layer); NaN where not read."""
     import torch
 
@@ -39,26 +39,33 @@ def states(one: Trained, rows: Rows, batch: int = 16) -> tuple[np.ndarray, np.nd
     with torch.inference_mode():
         for chunk, wanted in rows.covering(batch):
             told, state = teacher.told(numbers[torch.from_numpy(np.maximum(chunk, 0))])
-            forecast[chunk[wanted]] = one.scaled(told.numpy()[wanted])
-            last[chunk[wanted]] = state.numpy()[wanted]
+            read = chunk[wanted]
+            forecast[read] = one.forecast(symbol, rows.numbers[read], told.numpy()[wanted])
+            last[read] = state.numpy()[wanted]
     return forecast, last
 
 
-def table(found: Sequence[Course], teachers: dict[str, Trained], say: Any = print) -> list[dict[str, Any]]:
+def table(
+    found: Sequence[Course], teachers: dict[str, Trained], say: Any = print, readout: bool = False
+) -> list[dict[str, Any]]:
     """A row a contract and forecaster: R2 of the tasks with intervals, and paired differences to the hand-made row."""
     rows = []
     for course in found:
         parts = {name: rows_of([course], name) for name in ("learn", "validate", "test")}
-        told = {label: {name: states(one, part) for name, part in parts.items()} for label, one in teachers.items()}
+        read = parts if readout else {"test": parts["test"]}
+        told = {
+            label: {name: states(one, course.symbol, part) for name, part in read.items()}
+            for label, one in teachers.items()
+        }
         use = {name: np.isfinite(part.targets).all(1) for name, part in parts.items()}
         for found_states in told.values():  # the looks that every teacher has enough before
-            for name in use:
+            for name in read:
                 use[name] &= np.isfinite(found_states[name][0]).all(1)
         days, _ = course.part("test")
         block = blocks(np.concatenate([day.time for day in days])[use["test"]])
         target = {name: part.targets[use[name]] for name, part in parts.items()}
         scores = {}
-        for label, forecast in _forecasts(parts, use, target, told):
+        for label, forecast in _forecasts(parts, use, target, told, readout):
             scores[label] = score(forecast, target["test"], block)
             say(f"{course.symbol} {label}: {np.round(scores[label].value, 4).tolist()}")
         rows += [_row(course, label, int(use["test"].sum()), one, scores[HAND]) for label, one in scores.items()]
@@ -66,39 +73,22 @@ def table(found: Sequence[Course], teachers: dict[str, Trained], say: Any = prin
 
 
 def _forecasts(
-    parts: dict[str, Rows], use: dict[str, np.ndarray], target: dict[str, np.ndarray], told: dict[str, Any]
+    parts: dict[str, Rows],
+    use: dict[str, np.ndarray],
+    target: dict[str, np.ndarray],
+    told: dict[str, Any],
+    readout: bool,
 ) -> Iterator[tuple[str, np.ndarray]]:
     numbers = {name: part.numbers[use[name]].astype(np.float64) for name, part in parts.items()}
-    fit = ridge(numbers["learn"], target["learn"], numbers["validate"], target["validate"])
-    yield HAND, fit.forecast(numbers["test"])
+    hand = ridge(numbers["learn"], target["learn"], numbers["validate"], target["validate"])
+    yield HAND, hand.forecast(numbers["test"])
     yield "hand-made, boosted trees", _trees(numbers, target)
     for label, found in told.items():
         yield label, found["test"][0][use["test"]]
-        both = {
-            name: np.concatenate(
-                [found[name][1][use[name]].astype(np.float32), numbers[name].astype(np.float32)], axis=1
-            )
-            for name in parts
-        }
-        state = ridge(both["learn"], target["learn"], both["validate"], target["validate"])
-        yield f"{label}, ridge", state.forecast(both["test"])
-        yield (
-            f"{label}, with hand-made",
-            _combined(
-                {name: (fit.forecast(numbers[name]), found[name][0][use[name]]) for name in ("validate", "test")},
-                target["validate"],
-            ),
-        )
-
-
-def _combined(forecasts: dict[str, tuple[np.ndarray, np.ndarray]], target: np.ndarray) -> np.ndarray:
-    """Of each task the mixture of two forecasts, one share from 0 to 1, that is best on the validation part."""
-    first, second = forecasts["validate"]
-    shares = np.linspace(0, 1, 21)[:, None, None]
-    errors = ((target - first - shares * (second - first)) ** 2).mean(1)
-    share = shares[errors.argmin(0), 0, 0]
-    first, second = forecasts["test"]
-    return np.asarray(first + share * (second - first))
+        if readout:
+            wide = {name: np.hstack([found[name][1][use[name]].astype(np.float32), numbers[name]]) for name in parts}
+            state = ridge(wide["learn"], target["learn"], wide["validate"], target["validate"])
+            yield f"{label}, ridge", state.forecast(wide["test"])
 
 
 def _trees(numbers: dict[str, np.ndarray], target: dict[str, np.ndarray]) -> np.ndarray:
@@ -153,12 +143,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--contracts", default="", help="only these, with commas between")
     parser.add_argument("--model", type=Path, default=None, help="the language model that the teachers belong to")
     parser.add_argument("--teachers", nargs="*", type=Path, default=[], help="files made by lobarena teach")
+    parser.add_argument("--readout", action="store_true", help="also read out the last layer by ridge")
     parser.add_argument("--json", type=Path, default=None)
     chosen = parser.parse_args(arguments)
     model = chosen.model or fetched()
     teachers = {path.parent.name or path.stem: trained(path, model) for path in chosen.teachers}
     names = [name for name in chosen.contracts.split(",") if name]
-    rows = table(courses(chosen.data, names), teachers, lambda text: print(text, file=sys.stderr))
+    rows = table(courses(chosen.data, names), teachers, lambda text: print(text, file=sys.stderr), chosen.readout)
     print(markdown(rows))
     if chosen.json:
         chosen.json.write_text(json.dumps(rows, indent=1))

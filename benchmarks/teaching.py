@@ -8,23 +8,24 @@ from typing import Any
 
 import numpy as np
 
+from lobarena.agents.teacher.base import Base
 from lobarena.agents.teacher.chunks import Rows
 from lobarena.agents.teacher.trained import Build, make
-from lobarena.agents.teacher.training import WEIGHTS, Schedule, Standard, start, train
+from lobarena.agents.teacher.training import WEIGHTS, Schedule, train
 from lobarena.agents.windows.course import Course
 from lobarena.agents.windows.numbers import NAMES
 
 Advance = Callable[[int, int, str], None]
 
 
-def rows_of(courses: Sequence[Course], part: str) -> Rows:
-    """The looks of a part ("learn", "validate", "test") of every contract."""
+def rows_of(courses: Sequence[Course], part: str, contracts: Sequence[str] = ()) -> Rows:
+    """The looks of a part ("learn", "validate", "test") of every contract; `contracts` are told apart."""
     days, masks = [], []
     for course in courses:
         own, wanted = course.part(part)
         days += own
         masks += wanted
-    return Rows.of(days, masks)
+    return Rows.of(days, masks, contracts)
 
 
 def data_digest(courses: Sequence[Course]) -> str:
@@ -46,14 +47,13 @@ def teach(
     advance: Advance = lambda done, total, text: None,
 ) -> tuple[Path, list[dict[str, float]]]:
     """Train, or go on: (the file of weights, a row a validation)."""
-    learn, validate = rows_of(courses, "learn"), rows_of(courses, "validate")
-    standard = Standard.of(learn)
+    contracts = [course.symbol for course in courses]
+    learn, validate = rows_of(courses, "learn", contracts), rows_of(courses, "validate", contracts)
+    base = Base.of(learn, validate, len(contracts))
     known = learn.numbers[np.isfinite(learn.targets).all(1)].astype(np.float64)
     shift, scale = known.mean(0), known.std(0)
     teacher = make(build, model, shift, np.where(scale > 1e-6, scale, 1.0))
-    start(teacher, learn)
     about: dict[str, Any] = {"build": asdict(build), "names": list(NAMES), "data": data_digest(courses)}
-    about |= {"mean": standard.mean.tolist(), "sd": standard.sd.tolist(), "command": command}
-    about["contracts"] = [course.symbol for course in courses]
-    history = train(teacher, learn, validate, schedule, out, about, advance)
+    about |= {"contracts": contracts, "command": command}
+    history = train(teacher, base, learn, validate, schedule, out, about, advance)
     return out / WEIGHTS, history

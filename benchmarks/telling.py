@@ -12,6 +12,7 @@ import numpy as np
 
 from lobarena.agents.distill.bridges import matched
 from lobarena.agents.distill.lessons import Told
+from lobarena.agents.learner import TrainingError
 from lobarena.agents.teacher.chunks import Rows
 from lobarena.agents.teacher.trained import Trained
 from lobarena.agents.weight_file import WeightsError
@@ -29,7 +30,7 @@ def telling(
     """
     depth = int(one.teacher.config.num_hidden_layers)
     if not 1 <= layers <= depth:
-        raise ValueError(f"{layers} layers asked for, the teacher has {depth}")
+        raise TrainingError(f"{layers} layers asked for, the teacher has {depth}")
     chosen = [place + 1 for place in matched(layers, depth)]  # 0 is the embedding
     width = int(one.teacher.config.hidden_size)
 
@@ -58,13 +59,13 @@ def read(
         for chunk, wanted in rows.covering(batch):
             x = numbers[torch.from_numpy(np.maximum(chunk, 0))]
             found = teacher.states(x)
-            last = (teacher.head(found[-1]) + teacher.skip(teacher.standard(x))).numpy()
-            kept = torch.stack([found[layer] for layer in layers], 2).numpy()
-            states[chunk[wanted]], forecast[chunk[wanted]] = kept[wanted], one.scaled(last[wanted])
+            correction, seen = teacher.head(found[-1]).numpy()[wanted], chunk[wanted]
+            states[seen] = torch.stack([found[layer] for layer in layers], 2).numpy()[wanted]
+            forecast[seen] = one.forecast(day.symbol, rows.numbers[seen], correction)
             done += int(wanted.sum())
             advance(done, len(rows.numbers), f"teacher reads {day.symbol} {day.day}")
     if np.isinf(states).any():
-        raise ValueError("a layer's states are beyond float16 (65,504); keep other layers")
+        raise TrainingError("a layer's states are beyond float16 (65,504); keep other layers")
     return states, forecast
 
 

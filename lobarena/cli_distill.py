@@ -19,9 +19,7 @@ _CMM = "CMM"
 
 
 def distill(
-    method: Annotated[
-        str, typer.Argument(metavar="METHOD", help="cmm, a control (none, big, average) or kd, vid, ...")
-    ],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="cmm, a control (none, average) or kd, vid, ...")],
     teacher: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights of lobarena teach.")] = None,
     model: Annotated[
         Path | None, typer.Option(help="Its language model; that of `lobarena llm fetch` if not given.")
@@ -37,7 +35,7 @@ def distill(
     rate: Annotated[float, typer.Option(help="Of learning.")] = 3e-3,
     width: Annotated[int, typer.Option(min=1, help="Of a student.")] = 16,
     blocks: Annotated[int, typer.Option(min=1, help="Of a student.")] = 2,
-    students: Annotated[int, typer.Option(min=1, help="Whose size `big` has, and of `average`.")] = 18,
+    students: Annotated[int, typer.Option(min=1, help="Of cmm and average; others have one as large.")] = 18,
     bins: Annotated[int, typer.Option(min=0, help="Of the methods that compare distributions.")] = 8,
     weight: Annotated[float | None, typer.Option(help="Of a method's loss; its paper's if not given.")] = None,
     layers: Annotated[int, typer.Option(min=1, help="Of the teacher, evenly spread.")] = 3,
@@ -69,12 +67,12 @@ def distill(
     """
     import torch
 
-    from lobarena.agents.distill.cells import Design
     from lobarena.agents.distill.cooperation import Shares
+    from lobarena.agents.distill.design import Design
     from lobarena.agents.distill.mixture import Gate
     from lobarena.agents.distill.student import Size
     from lobarena.agents.distill.training import Schedule
-    from lobarena.benchmarks.distilling import CMM, Plan, methods
+    from lobarena.benchmarks.distilling import CMM, Plan, methods, of_courses
     from lobarena.benchmarks.distilling import distill as run
     from lobarena.benchmarks.forecast_days import courses
 
@@ -102,7 +100,7 @@ def distill(
         with progress(f"{method}: preparing the days") as advance:
             found = courses(data, names, train_days, train_share)
             listened = told(advance) if told else None
-            done = run(plan, found, listened, folder, digest, _command(), advance=advance)
+            done = run(plan, of_courses(found, listened, digest, _command()), folder, advance=advance)
     except KeyboardInterrupt:
         remark("stopped; the same command goes on")
         raise typer.Exit(INTERRUPTED) from None

@@ -43,7 +43,7 @@ _PLAN: dict[str, tuple[Any, Any]] = {  # options that `train` and `tune` share: 
     "embargo_s": _of_plan(float, 60.0, "s between learning and validation, of a catalogue.", min=0),
     "episode_minutes": _of_plan(float, 30.0, "Length of an episode."),
     "envs": _of_plan(int, 0, "Environments at a time; 0 is the learner's own number.", min=0),
-    "slice_steps": _of_plan(int, 0, "Steps between validations; 0 is a twentieth of the budget.", min=0),
+    "slice_steps": _of_plan(int, 0, "Steps between validations; 0 is a tenth of the budget.", min=0),
     "patience": _of_plan(int, 0, "Validations without a better one that end a training; 0 is never.", min=0),
     "episodes": _of_plan(int, 0, "At most so many validation episodes a stretch; 0 is all.", min=0),
 }

@@ -7,7 +7,7 @@ A day is the day session alone (no night), with its breaks, after an opening auc
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from lobarena.sim.profiles import PACE_S, PROFILES, REACH, REGIMES, Regime
 from lobarena.sim.random import generator
 
 DAYS = (date(2024, 1, 3), date(2024, 1, 4), date(2024, 1, 5))
-TRAINING_DAYS = tuple(date(2023, 12, day) for day in (*range(4, 9), *range(11, 16), *range(18, 23)))
+TRAINING_DAYS = tuple(date(2023, 11, 20) + timedelta(7 * week + day) for week in range(6) for day in range(5))
 CODES = tuple(PROFILES)
 
 PERIOD_NS = int(PERIOD_S * 1e9)

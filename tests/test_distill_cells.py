@@ -8,9 +8,12 @@ import torch
 from lessons_made_up import lessons
 
 from lobarena.agents.distill import hajek
-from lobarena.agents.distill.cells import Design, effects, every_cell, grouped, shares, take_apart
+from lobarena.agents.distill.cells import grouped, take_apart
 from lobarena.agents.distill.cooperation import Cooperation, Shares, pair_correlation
+from lobarena.agents.distill.design import Design, every_cell
+from lobarena.agents.distill.effects import effects
 from lobarena.agents.distill.lessons import Draw, Voice, units
+from lobarena.agents.distill.light import shares
 from lobarena.agents.distill.mixture import Gate, Mixture, Sight, fit, fused
 from lobarena.agents.distill.student import Size, Students
 from lobarena.agents.distill.training import Schedule, skill, train
@@ -178,7 +181,9 @@ def test_a_share_of_zero_leaves_its_term_without_effect(given, heard, left_out):
     for share in (Shares(), replace(Shares(), **{left_out: 0.0})):
         told[getattr(share, left_out)] = Cooperation(parts, size, given, voice, found, share).loss(students, samples)
     usual = getattr(Shares(), left_out)
-    assert float(told[usual]["loss"] - told[0.0]["loss"]) == pytest.approx(usual * float(told[usual][term]), rel=1e-3)
+    assert float((told[usual]["loss"] - told[0.0]["loss"]).detach()) == pytest.approx(
+        usual * float(told[usual][term]), rel=1e-3
+    )
 
 
 def sight(n=600, seed=0):

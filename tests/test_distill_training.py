@@ -10,7 +10,7 @@ from lessons_made_up import WIDTH, lessons
 from lobarena.agents.checkpoints import load
 from lobarena.agents.distill import losses
 from lobarena.agents.distill.lessons import Draw, Told, units
-from lobarena.agents.distill.student import Size, Students, one_as_large, read_rows, scan
+from lobarena.agents.distill.student import Size, Students, as_large, read_rows, scan
 from lobarena.agents.distill.taught import CONTROLS, Taught, course
 from lobarena.agents.distill.training import MEAN, Schedule, skill, train
 from lobarena.agents.learner import TrainingError
@@ -99,7 +99,7 @@ def test_parameters_are_counted_and_one_student_may_be_as_large_as_several():
     size = Size(4, 6, 3)
     students, _ = students_of(size, lessons())
     assert size.parameters == sum(one.numel() for one in students.parameters())
-    big = one_as_large(size)
+    big = as_large(size, 1)
     assert big.parameters <= size.parameters < Size(1, big.width + 1, 3).parameters
 
 
@@ -218,7 +218,7 @@ def test_lessons_that_cannot_be_learnt_say_why():
         units(replace(given, volatility=np.zeros_like(given.volatility)))
     with pytest.raises(ValueError, match="learns from a teacher"):
         Taught("kd", Size(), given.untold(), units(given))
-    with pytest.raises(ValueError, match="no method 'kdd'; there are none, big, average, kd"):
+    with pytest.raises(ValueError, match="no method 'kdd'; there are none, average, kd"):
         course("kdd", SIZE)
     broken = np.array(given.told.states)
     broken[50, 1, 3] = np.inf

@@ -63,7 +63,7 @@ def test_learners_see_earlier_days_than_any_tournament_and_validation_is_later_t
         }
         for part in (train, validation)
     ]
-    assert sides == [set(learnt[:10]), set(learnt[11:])]
+    assert sides == [set(learnt[:16]), set(learnt[17:])]
     assert train.contracts == validation.contracts == tuple(sorted({day.symbol for day in days(embedded_root())}))
 
 

@@ -42,6 +42,22 @@ def same(first, second):
     )
 
 
+def test_the_first_policy_of_a_continuous_action_quotes_where_it_is_told_to_start():
+    for learner in (Ppo(action="continuous", start=-0.6), Sac(start=-0.6)):
+        learner, venv = begun(learner)
+        learner.weights()
+        observations, _ = venv.reset(seed=0)
+        np.testing.assert_allclose(learner.act(observations)[:, 1], -0.6, atol=0.05)
+
+
+def test_a_unit_scales_what_networks_hear_and_not_what_is_logged():
+    logged = [begun(Ppo(rollout=32, batch_size=128, unit=unit))[0] for unit in (1.0, 4.0)]
+    told = [learner.learn(toy_training.Toy(8), 512, 0.0, 3) for learner in logged]
+    assert told[0]["value_loss"] > 5 * told[1]["value_loss"]
+    assert abs(told[0]["reward"]) <= 1
+    assert abs(told[1]["reward"] - told[0]["reward"]) < 0.2
+
+
 def test_it_learns_what_earns(make):
     learner, venv = begun(make())
     stage = toy_training.Toy(6, action=learner.action, between=(20, 26))

@@ -257,6 +257,16 @@ def test_validation_takes_each_episode_once_and_pnlmap_is_a_ratio_of_means():
     assert Outcome(np.zeros(2), np.zeros(2)).pnlmap == 0.0
 
 
+def test_validation_is_the_same_however_many_episodes_are_played_at_a_time():
+    found = [validate(noisy, toy_training.Toy(n, between=(0, 9)), list(range(7))) for n in (1, 3, 4, 7)]
+    assert len(set(found[0].pnl.tolist())) > 3
+    assert {(tuple(one.pnl), tuple(one.map)) for one in found} == {(tuple(found[0].pnl), tuple(found[0].map))}
+
+
+def noisy(seen):
+    return np.where(seen[:, 1] > 0, 4, 2)
+
+
 def test_validation_episodes_are_spread_over_the_part():
     assert episodes_of(3, 0) == [0, 1, 2]
     assert episodes_of(3, 5) == [0, 1, 2]

@@ -36,7 +36,8 @@ class Toy(gymnasium.vector.VectorEnv):
             self.step_of[mask], self.wealth[mask], self.held[mask], self.again[mask] = 0, 0.0, 0.0, False
             return self._observe(np.flatnonzero(mask)), self._infos()
         episodes = (options or {}).get("episode")
-        seeds = [(s, 0) for s in range(seed or 0, (seed or 0) + self.num_envs)]
+        own = seed if isinstance(seed, list) else range(seed or 0, (seed or 0) + self.num_envs)
+        seeds = [(s, 0) for s in own]
         if episodes is not None:
             seeds = [(self.episodes[k][1], 1) for k in episodes]
         self.rngs = [np.random.default_rng(pair) for pair in seeds]

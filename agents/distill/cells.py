@@ -16,48 +16,13 @@ from itertools import product
 
 import numpy as np
 
-from lobarena.agents.distill.lessons import REGIMES, Lessons, Units, Voice
+from lobarena.agents.distill.design import Cell, Design, every_cell
+from lobarena.agents.distill.effects import effects
+from lobarena.agents.distill.lessons import Lessons, Units, Voice
 from lobarena.agents.learner import TrainingError
 from lobarena.agents.windows.targets import TASKS
 
-STRETCHES = {1: ((0, 1, 2),), 2: ((0, 1), (2,)), 3: ((0,), (1,), (2,))}  # of regimes, by their number
 _ROWS = 20_000
-_EMBARGO = 120  # looks between what the probe reads and what it is judged on: a minute of snapshots
-
-
-@dataclass(frozen=True)
-class Design:
-    """How features are taken apart; an axis of one value is left out of the decomposition (ablation)."""
-
-    kind: str = "cells"  # or "axes"
-    groups: int = 3  # of layers; 1 leaves the layer axis out
-    by_task: bool = True  # False leaves the task axis out
-    stretches: int = 2  # of regimes: calm and usual, volatile; 3 parts all, 1 leaves the data axis out
-    rank: int = 16  # r
-    components: int = 32  # p, of all layers together
-    prune: float = 0.1  # cells whose share of a row's light is below are left out, but for each task's brightest
-    penalty: float = 0.1  # of the regressions, by the mean variance of a feature
-    random: bool = False  # ablation: Q drawn at random
-    equal: bool = False  # ablation: every student counts alike
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("cells", "axes") or self.stretches not in STRETCHES:
-            raise TrainingError(
-                f"kind is {self.kind!r}, stretches {self.stretches}; cells or axes, and 1 to 3 stretches"
-            )
-        if min(self.groups, self.rank, self.components) < 1 or not 0 <= self.prune < 1 or self.penalty <= 0:
-            raise TrainingError(
-                f"{self}: groups, rank and components are 1 or more, prune lies in [0, 1), penalty above 0"
-            )
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What one student is for; places of groups, tasks and regimes."""
-
-    groups: tuple[int, ...]
-    tasks: tuple[int, ...]
-    regimes: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,15 +103,6 @@ def take_apart(
     )
 
 
-def every_cell(design: Design) -> list[Cell]:
-    """All cells of a design before any is left out."""
-    tasks = [(task,) for task in range(len(TASKS))] if design.by_task else [tuple(range(len(TASKS)))]
-    return [
-        Cell((group,), task, regimes)
-        for group, task, regimes in product(range(design.groups), tasks, STRETCHES[design.stretches])
-    ]
-
-
 def _of(cell: Cell, share: np.ndarray) -> float:
     return float(share[np.ix_(cell.groups, cell.tasks, cell.regimes)].mean())
 
@@ -214,33 +170,6 @@ def _without(gram: np.ndarray, q: np.ndarray) -> np.ndarray:
     return np.asarray(gram - np.outer(product_, q) - np.outer(q, product_) + (q @ product_) * np.outer(q, q))
 
 
-def effects(cells: Sequence[Cell], weight: np.ndarray) -> tuple[list[Cell], np.ndarray]:
-    """Main effects of cells: (a student an effect, (K, C) by which it is made of the cells' values).
-
-    Weighted least squares under effects that sum to zero over each axis; an axis of one value has none.
-    """
-    columns, rows = [np.ones((len(cells), 1))], []
-    axes = []
-    for axis in ("groups", "tasks", "regimes"):
-        values = list(dict.fromkeys(getattr(cell, axis) for cell in cells))
-        axes.append((axis, values))
-        coded = np.array([[float(getattr(cell, axis) == value) for value in values] for cell in cells])
-        columns.append(coded[:, :-1] - coded[:, -1:])
-    x = np.concatenate(columns, 1)
-    solved = np.linalg.solve(x.T @ (weight[:, None] * x), x.T * weight)
-    students, place = [], 1
-    everything = {axis: tuple(sorted({v for value in values for v in value})) for axis, values in axes}
-    for axis, values in axes:
-        own = solved[place : place + len(values) - 1]
-        place += len(values) - 1
-        if len(values) > 1:
-            rows.append(np.concatenate([own, -own.sum(0, keepdims=True)]))
-            students += [Cell(**(everything | {axis: value})) for value in values]
-    if len(students) < 3:
-        raise TrainingError(f"{len(students)} main effects are too few to agree; keep two axes or more")
-    return students, np.concatenate(rows)
-
-
 def _axes(
     h: np.ndarray, cells: Sequence[Cell], weight: np.ndarray, q: np.ndarray, design: Design
 ) -> tuple[list[Cell], np.ndarray]:
@@ -268,40 +197,3 @@ def _scaled(h: np.ndarray, to: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scale = found.std(1)
     scale = np.sqrt((scale**2).mean(1)).clip(min=1e-9)
     return (to / scale[:, None, None, None]).astype(np.float32), (found.mean(1) / scale[:, None]).astype(np.float32)
-
-
-def shares(
-    voice: Voice, lessons: Lessons, rows: np.ndarray, groups: int, units: Units, rank: int = 32, first: float = 0.7
-) -> np.ndarray:
-    """(G, 3, REGIMES) F-hat of groups of layers by the probe, read on the first part of training looks, judged on the
-    rest; NaN in dark rows. rows : as of `take_apart`"""
-    from lobarena.agents.probe.background import spread_lags
-    from lobarena.agents.probe.brightness import excite
-    from lobarena.agents.probe.evidence import Evidence
-    from lobarena.agents.probe.fluorescence import FLOOR, darkness, floors, fluorescence, normalised, split
-    from lobarena.agents.probe.plan import make_plan
-
-    some = rows[:: -(-len(rows) // _ROWS)]
-    cut = int(first * len(some))
-    late = some >= some[min(cut, len(some) - 1)] + _EMBARGO
-    if not late.any():
-        return np.full((groups, len(TASKS), REGIMES), np.nan)
-    count = len(some)
-    evidence = Evidence(
-        hidden=grouped(voice.states(some), groups),
-        targets=lessons.target[some].astype(np.float64),
-        volatility=lessons.volatility[some].astype(np.float64),
-        raw=lessons.numbers[some].astype(np.float64),
-        time=some,
-        contract=np.zeros(count, np.int64),
-        day=np.zeros(count, np.int64),
-        train=np.arange(count) < cut,
-        test=late,
-        names=tuple(f"group {k}" for k in range(groups)),
-    )
-    plan = make_plan(evidence, spread_lags())
-    rho, lagged = split(excite(evidence, plan, rank, lambda done, total, what: None))
-    light = fluorescence(rho, lagged)
-    found = normalised(light, darkness(rho, light, floors(lagged, FLOOR), plan.missing))
-    assert found.shape == (groups, len(TASKS), REGIMES)
-    return found

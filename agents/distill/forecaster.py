@@ -182,7 +182,12 @@ def _gate_shapes(found: Mapping[str, np.ndarray], size: StudentSize) -> dict[str
     half, space = found["frequency"].shape if "frequency" in found and found["frequency"].ndim == 2 else (1, 1)
     k = size.students
     shapes: dict[str, tuple[int, ...]] = {"frequency": (half, space), "mean": (REGIMES, k, 2 * half), "tasks": (k, 3)}
-    shapes |= {"space": (k, size.width + 3, space), "log_temperature": (), "prior": (k, 3), "score": (k, space)}
+    shapes |= {
+        "space": (k, size.width + 3, space),
+        "log_temperature": (),
+        "prior": (REGIMES, k, 3),
+        "score": (k, space),
+    }
     return shapes
 
 

@@ -17,7 +17,7 @@ from lobarena.sim._jit import inline, kernel
 VOLATILITY = NAMES.index("volatility, 60 s")  # as windows.day
 STUDENTS, WIDTH, BLOCKS, FORM, FEATURES, SPACE = range(6)  # of sizes, (6,) i8
 ALONE, FIXED, REGIME, EMPIRICAL = range(4)  # forms: no gate; scores of u alone (averages, learned); see `mixture`
-Y = 3  # targets
+Y, REGIMES = 3, 3  # targets, and stretches of volatility
 CUT = np.float32(5)  # standard deviations at which a number is cut, as student.CUT
 _ONE, _ZERO, _QUARTER, _LEAST = np.float32(1), np.float32(0), np.float32(0.25), np.float32(-3e38)
 
@@ -103,13 +103,14 @@ def foretell(numbers, sizes, scaling, weights, memory, told):
     score, end = memory[end : end + students], end + students
     phi = memory[end:]
     place = 2 * INSTANT
-    prior, place = weights[place : place + students * Y], place + students * Y
+    priors, place = place, place + REGIMES * students * Y
     frequency, place = place, place + space * waves
     sharpness, place = weights[place], place + 1
     regime = np.int64(0)
-    for cut in range(2):
+    for cut in range(REGIMES - 1):
         if numbers[VOLATILITY] > scaling[cut]:
             regime += 1
+    prior = weights[priors + regime * students * Y : priors + (regime + 1) * students * Y]
     for i in range(INSTANT):
         x[i] = min(max((numbers[i] - weights[i]) / weights[INSTANT + i], -CUT), CUT)
     for block in range(blocks):
@@ -156,7 +157,7 @@ def foretell(numbers, sizes, scaling, weights, memory, told):
                 for j in range(2 * half):
                     product[j] = features[j] * others[j]
                 score[k] += _sum(product) - others[2 * half]
-                place += 3 * (2 * half + 1)
+                place += REGIMES * (2 * half + 1)
     told[3] = _agree(students, form, half, total, product, phi, score, sharpness)
     for y in range(Y):
         forecast = _weigh(students, score, heard[y:], prior[y:])

@@ -5,6 +5,7 @@ u_i = A_i [z_i; y_i], embedded by random Fourier features of a Gaussian kernel w
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ class Gate:
     temperature: float = 0.1  # tau, where training begins
     steps: int = 300
     batch: int = 256
-    rate: float = 1e-2
+    rate: float = 3e-2
     every: int = 50  # steps between validations
     seed: int = 0
 
@@ -78,7 +79,7 @@ class Mixture(nn.Module):
         self.register_buffer("mean", torch.zeros(REGIMES, k, gate.features))  # mu of each regime
         self.space = nn.Parameter(torch.randn(k, inputs, gate.space, generator=drawn) / math.sqrt(inputs))
         self.log_temperature = nn.Parameter(torch.tensor(math.log(gate.temperature)))
-        self.prior = nn.Parameter(torch.zeros(k, TARGETS))  # b
+        self.prior = nn.Parameter(torch.zeros(REGIMES, k, TARGETS))  # b of each regime: c has mean 0 in each
         self.score = nn.Parameter(torch.zeros(k, gate.space))  # of the form "learned" alone
 
     def points(self, z: Tensor, told: Tensor) -> Tensor:
@@ -104,7 +105,7 @@ class Mixture(nn.Module):
             contribution = hajek.contributions_empirical(phi)
         else:
             contribution = hajek.contributions_regime(phi, (self.mean if mean is None else mean)[regime])
-        prior = self.prior.masked_fill(self.tasks == 0, -math.inf)
+        prior = self.prior[regime].masked_fill(self.tasks == 0, -math.inf)
         temperature = self.log_temperature.clamp(-5, 5).exp()  # above zero whatever a file says
         weights = hajek.gate(contribution / temperature, prior, 1.0)
         return hajek.fuse(told, weights), agreement, weights
@@ -125,14 +126,16 @@ class Mixture(nn.Module):
 def fit(gate: Gate, tasks: np.ndarray, learn: Sight, validate: Sight) -> tuple[Mixture, list[dict[str, float]]]:
     """A trained gate and a row a validation; the best by R2 is kept, the untrained one included.
 
-    The prior begins at the log of each student's R2 on the validation part: consensus alone rewards agreement.
+    The prior begins at the log of each student's R2 in each regime of the validation part: consensus alone rewards
+    agreement, and a contribution, centred in its regime, prefers nobody there.
     """
     mixture = Mixture(gate, tasks, learn.z.shape[2])
     with torch.no_grad():
         mixture.frequency /= hajek.median_bandwidth(mixture.points(learn.z, learn.told))
-        for k in range(len(tasks)):
-            found = r2(validate.told[:, k].numpy(), validate.target.numpy())
-            mixture.prior[k] = torch.from_numpy(np.log(np.maximum(found, 1e-3)))
+        for regime, k in product(range(REGIMES), range(len(tasks))):
+            own = validate.regime == regime
+            found = r2(validate.told[own, k].numpy(), validate.target[own].numpy()) if own.any() else np.zeros(TARGETS)
+            mixture.prior[regime, k] = torch.from_numpy(np.log(np.maximum(found, 1e-3)))
         mixture.settle(learn)
     history = [{"steps": 0.0} | judged(mixture, validate)]
     if gate.form == "average":

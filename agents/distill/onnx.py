@@ -176,6 +176,9 @@ def _weights(g: _Graph, forecaster: Forecaster, u: str, phi: str, total: str, pa
     tasks = gate["tasks"]
     if form == "average":
         return g.constant((tasks / tasks.sum(0))[:, None])
+    volatility = g("Cast", g.part("numbers", VOLATILITY, VOLATILITY + 1, 1), to=g.onnx.TensorProto.DOUBLE)
+    above = g("Greater", volatility, g.constant(forecaster.about.cuts, np.float64))  # (n, 2)
+    regime = g.sum(g("Cast", above, to=g.onnx.TensorProto.INT64), 1)
     if form == "learned":
         contribution = g.sum(g("Mul", u, gate["score"][:, None]), 2)
     elif form == "empirical":
@@ -183,15 +186,12 @@ def _weights(g: _Graph, forecaster: Forecaster, u: str, phi: str, total: str, pa
         without = g("Div", g("Sub", pairs, g("Mul", near, 2.0)), (experts - 1) * (experts - 2))
         contribution = g("Mul", g("Sub", g("Div", near, experts - 1), without), 2 / experts)
     else:
-        volatility = g("Cast", g.part("numbers", VOLATILITY, VOLATILITY + 1, 1), to=g.onnx.TensorProto.DOUBLE)
-        above = g("Greater", volatility, g.constant(forecaster.about.cuts, np.float64))  # (n, 2)
-        regime = g.sum(g("Cast", above, to=g.onnx.TensorProto.INT64), 1)
         mean = gate["mean"].astype(float)  # (G, K, R)
         others = (mean.sum(1, keepdims=True) - mean) / (experts - 1) * 2 / experts
         of_regime = g("Transpose", g("Gather", others, regime), perm=[1, 0, 2])
         offset = g("Transpose", g("Gather", (mean * others).sum(2), regime), perm=[1, 0])
         contribution = g("Sub", g.sum(g("Mul", phi, of_regime), 2), offset)
     temperature = np.exp(np.clip(gate["log_temperature"], -5, 5))
-    prior = np.where(tasks > 0, gate["prior"], -np.inf)[:, None]
+    prior = g("Transpose", g("Gather", np.where(tasks > 0, gate["prior"], -np.inf), regime), perm=[1, 0, 2])
     score = g("Unsqueeze", g("Div", contribution, temperature), g.constant([2], np.int64))
     return g("Softmax", g("Add", score, prior), axis=0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lobarena.agents.distill.fused import ALONE, EMPIRICAL, FIXED, REGIME, Y
+from lobarena.agents.distill.fused import ALONE, EMPIRICAL, FIXED, REGIME, REGIMES, Y
 from lobarena.agents.distill.lanes import LANES
 from lobarena.agents.windows.numbers import INSTANT
 
@@ -85,9 +85,11 @@ def _tiles(matrix: np.ndarray, long: bool = True) -> np.ndarray:
 
 
 def _prior(gate: Arrays, form: str, students: int) -> np.ndarray:
-    """(K, 3) f8: what is added to the scores; of averages the log of the weights themselves."""
-    tasks = gate["tasks"] if gate else np.ones((students, Y))
-    prior = -np.log(np.broadcast_to(tasks.sum(0), tasks.shape)) if form in ("", "average") else gate["prior"]
+    """(G, K, 3) f8: what is added to the scores; of averages the log of the weights themselves."""
+    tasks = np.broadcast_to(gate["tasks"] if gate else 1.0, (REGIMES, students, Y))
+    prior = (
+        -np.log(np.broadcast_to(tasks.sum(1, keepdims=True), tasks.shape)) if form in ("", "average") else gate["prior"]
+    )
     return np.where(tasks > 0, np.maximum(prior, _NEVER), _NEVER)
 
 

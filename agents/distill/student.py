@@ -47,12 +47,12 @@ class Size:
         return self.students * count
 
 
-def one_as_large(size: Size) -> Size:
-    """One student with about as many parameters as these students have together: the widest that has no more."""
-    width = size.width
-    while Size(1, width + 1, size.blocks).parameters <= size.parameters:
+def as_large(size: Size, students: int) -> Size:
+    """So many students with about as many parameters as these have together: the widest that have no more."""
+    width = 1
+    while Size(students, width + 1, size.blocks).parameters <= size.parameters:
         width += 1
-    return Size(1, width, size.blocks, size.bins)
+    return Size(students, width, size.blocks, size.bins)
 
 
 @dataclass(frozen=True)
@@ -113,23 +113,23 @@ class Students(nn.Module):
         u = x.expand(self.size.students, -1, -1)
         stages, states = [], []
         for enter, leave, before in zip(self.enter, self.leave, state, strict=True):
-            gate, candidate = _apply(u, enter).unflatten(1, (markets, looks)).chunk(2, -1)
+            gate, candidate = _apply(u, enter).reshape(-1, markets, looks, 2 * self.size.width).chunk(2, -1)
             gate = gate.sigmoid()
             h = scan(1 - gate, gate * candidate, before)
             u = torch.nn.functional.silu(_apply(torch.cat([u, h.flatten(1, 2)], 2), leave))
-            stages.append(u.unflatten(1, (markets, looks)))
+            stages.append(u.reshape(h.shape))
             states.append(h[:, :, -1])
         return Read(tuple(stages), torch.stack(states))
 
     def forecast(self, z: Tensor) -> Tensor:
         """(K, ..., H) -> (K, ..., Y), standardised targets."""
-        return _apply(z.flatten(1, -2), self.head).unflatten(1, z.shape[1:-1])
+        return _apply(z.flatten(1, -2), self.head).reshape(*z.shape[:-1], TARGETS)
 
     def logits(self, z: Tensor) -> Tensor:
         """(K, ..., H) -> (K, ..., Y, bins); ValueError for students without bins."""
         if self.bin_head is None:
             raise ValueError("these students have no bins; make them with bins of 2 or more")
-        return _apply(z.flatten(1, -2), self.bin_head).unflatten(1, z.shape[1:-1]).unflatten(-1, (TARGETS, -1))
+        return _apply(z.flatten(1, -2), self.bin_head).reshape(*z.shape[:-1], TARGETS, self.size.bins)
 
 
 def _apply(x: Tensor, weight: Tensor) -> Tensor:

@@ -13,16 +13,15 @@ from lobarena.agents.distill.bridges import Sizes
 from lobarena.agents.distill.bridges import Units as KeptUnits
 from lobarena.agents.distill.lessons import TARGET_CUT, Lessons, Told, Units, Voice
 from lobarena.agents.distill.losses_task import task_units
-from lobarena.agents.distill.student import Size, Students, one_as_large
+from lobarena.agents.distill.student import Size, Students, as_large
 from lobarena.agents.distill.training import Samples
 from lobarena.agents.learner import TrainingError
 
-NONE, BIG, AVERAGE = "none", "big", "average"
+NONE, AVERAGE = "none", "average"
 CONTROLS = {  # our reading: what CMM has beside a decomposition, a teacher, its size, several students, is kept
-    NONE: "one student without a teacher",
-    BIG: "one student as large as K together, taught by kd",
+    NONE: "one student as large as K together, without a teacher",
     AVERAGE: "the plain average of K students, each taught by kd",
-}
+}  # one big student taught by a teacher's forecasts is the method kd
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,12 @@ class Course:
 
 
 def course(name: str, size: Size) -> Course:
-    """size : K students of CMM; a method has one of their size. ValueError names the known methods and controls."""
-    one = Size(1, size.width, size.blocks, size.bins)
-    controls = {
-        NONE: Course(one, ""),
-        BIG: Course(one_as_large(size), "kd"),
-        AVERAGE: Course(size, "kd"),
-    }
+    """size : K students of CMM; a method has one that is as large as they are together.
+
+    TrainingError names the known methods and controls.
+    """
+    one = as_large(size, 1)
+    controls = {NONE: Course(one, ""), AVERAGE: Course(size, "kd")}
     if name in controls:
         return controls[name]
     if name not in losses.METHODS:
@@ -95,8 +93,8 @@ class Taught:
                 bridge.keep(task_units(self._gradients(rows), size.width))
 
     def usable(self, lessons: Lessons) -> np.ndarray:
-        """Looks with a target, and with a teacher's states of as many looks as are compared."""
-        return lessons.known if self.method is None else lessons.known & (lessons.heard() >= self.maps)
+        """Looks with a target, and with a teacher's states of as many looks as are compared, where there is one."""
+        return lessons.known if lessons.told is None else lessons.known & (lessons.heard() >= self.maps)
 
     def loss(self, students: Students, samples: Samples) -> dict[str, Tensor]:
         """ "task" and "taught" of all students, and "loss"."""

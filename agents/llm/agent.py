@@ -5,20 +5,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from lobarena.agents.base import NO_QUOTES, Context, Quotes
-from lobarena.agents.forecast import STAY, Forecast, Rule, to_quotes
+from lobarena.agents.base import Context, Quotes
+from lobarena.agents.forecast import STAY, Forecast, Rule
+from lobarena.agents.foretold import Foretelling
 from lobarena.agents.llm.answer import LlmError, Source, Unanswered
 from lobarena.agents.llm.fetch import fetched
 from lobarena.agents.llm.prompt import DEFAULT, Looks, load
 from lobarena.agents.llm.rates import measure
 from lobarena.agents.llm.transcript import Budget, Transcript
-from lobarena.agents.quoting import View, Volatility, limit_of, view
+from lobarena.agents.quoting import View, Volatility, limit_of
 
 
 @dataclass
-class Llm:
+class Llm(Foretelling):
     """A language model asked every few looks for move, spread and volume of the next 5 s; quotes by the common rule.
 
     Who answers: `model`, a GGUF file or a folder of safetensors; or `model` as it is called at `endpoint`; or, with a
@@ -84,24 +83,6 @@ class Llm:
         self._acts, self._read = self._acts + 1, self._read + self.prompt_tokens + self.answer_tokens
         self.flop = 2.0 * getattr(self, "parameters", float("nan")) * self._read / self._acts
         return quotes
-
-    def forecast(self, observations: np.ndarray) -> np.ndarray:
-        """Its forecasts at the looks of an episode, without quoting; as agents/foretold.py says."""
-        rows = np.full((len(observations), 4), np.nan)
-        for row, observation in zip(rows, observations, strict=True):
-            told = self._foretell(view(observation), observation)
-            if told != STAY:
-                row[:] = (told.move, told.spread, told.volume, told.confidence) if told else np.inf
-        return rows
-
-    def _quotes(self, observation: Any) -> Quotes | None:
-        seen = view(observation)
-        told = self._foretell(seen, observation)
-        if told == STAY:
-            return None
-        if told is None or seen is None:
-            return NO_QUOTES
-        return to_quotes(told, self._rule, self._context, seen, self._volatility.sigma, self._limit)
 
     def _foretell(self, seen: View | None, observation: Any) -> Forecast | Literal["stay"] | None:
         """A new forecast, none where there is no mid or no answer, STAY between two calls."""

@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lobarena.agents.base import NO_QUOTES, Context, Quotes
-from lobarena.agents.forecast import STAY, Forecast, Rule, to_quotes
+from lobarena.agents.base import Context, Quotes
+from lobarena.agents.forecast import STAY, Forecast, Rule
+from lobarena.agents.foretold import Foretelling
 from lobarena.agents.llm.answer import LlmError
 from lobarena.agents.llm.fetch import fetched
-from lobarena.agents.quoting import View, Volatility, limit_of, view
+from lobarena.agents.quoting import View, Volatility, limit_of
 from lobarena.agents.windows.day import scales
 from lobarena.agents.windows.numbers import COUNT, STATE, read_one
 from lobarena.agents.windows.units import Units
@@ -19,7 +20,7 @@ from lobarena.sim.types import OBSERVATION
 
 
 @dataclass
-class TunedLlm:
+class TunedLlm(Foretelling):
     """A language model trained by `lobarena teach`; quotes anew every few looks, none while its history is short."""
 
     weights: str = ""  # teacher.safetensors of lobarena teach
@@ -70,22 +71,7 @@ class TunedLlm:
 
     def act(self, observation: Any) -> Quotes | None:
         """A forecast every few looks, the quotes as they are between them, none where there is no mid."""
-        seen = view(observation)
-        told = self._foretell(seen, observation)
-        if told == STAY:
-            return None
-        if told is None or seen is None:
-            return NO_QUOTES
-        return to_quotes(told, self._rule, self._context, seen, self._volatility.sigma, self._limit)
-
-    def forecast(self, observations: np.ndarray) -> np.ndarray:
-        """Its forecasts at the looks of an episode, without quoting; as agents/foretold.py says."""
-        rows = np.full((len(observations), 4), np.nan)
-        for row, observation in zip(rows, observations, strict=True):
-            told = self._foretell(view(observation), observation)
-            if told != STAY:
-                row[:] = (told.move, told.spread, told.volume, told.confidence) if told else np.inf
-        return rows
+        return self._quotes(observation)
 
     def _foretell(self, seen: View | None, observation: Any) -> Forecast | Literal["stay"] | None:
         """A new forecast, none where there is no mid, STAY between two and while the history is short."""
@@ -103,7 +89,9 @@ class TunedLlm:
         if row < self.least or row % self.every:
             return STAY
         self.prompt_tokens = len(self._new)
-        told = self._trained.scaled(self._stream.read(self._new)) * self._scales[:, 1] + self._scales[:, 0]
+        correction = self._stream.read(self._new)
+        told = self._trained.forecast(self._context.contract.symbol, numbers[None], correction[None])[0]
+        told = told * self._scales[:, 1] + self._scales[:, 0]
         self._new = []
         move, spread, volume = told.tolist()
         # the forecast is of points alone: the rule takes it as sure

@@ -20,9 +20,12 @@ class Rows:
     targets: np.ndarray  # (n, 3) f8, in units of the contract; NaN where not known
     begins: np.ndarray  # (k,) i8 first look of each row of looks
     ends: np.ndarray  # (k,) i8 one behind its last
+    contract: np.ndarray  # (n,) i8 1 + its place among the contracts that are told apart; 0 is any other
 
     @classmethod
-    def of(cls, days: Sequence[Day], wanted: Sequence[np.ndarray] | None = None) -> "Rows":
+    def of(
+        cls, days: Sequence[Day], wanted: Sequence[np.ndarray] | None = None, contracts: Sequence[str] = ()
+    ) -> "Rows":
         """wanted : for each day (n,) bool, looks whose targets may be used; all by default"""
         wanted = wanted if wanted is not None else [np.ones(len(day.time), bool) for day in days]
         begins, ends, at = [], [], 0
@@ -33,12 +36,14 @@ class Rows:
             stops = np.flatnonzero((new | ~inside)[1:] & inside[:-1])
             ends.append(at + stops)
             at += len(day.time)
+        places = [1 + contracts.index(day.symbol) if day.symbol in contracts else 0 for day in days]
         targets = [np.where(use[:, None], day.scaled, np.nan) for day, use in zip(days, wanted, strict=True)]
         return cls(
             np.concatenate([day.numbers for day in days]),
             np.concatenate(targets),
             np.concatenate(begins),
             np.concatenate(ends),
+            np.repeat(places, [len(day.time) for day in days]),
         )
 
     def drawn(self, rng: np.random.Generator, batch: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 One look is one token: its numbers pass a small network into the space of the word embeddings. The layers stay as they
 are but for their norms and, if wanted, low-rank additions (LoRA, Hu et al. 2022, eq. 3). A linear read-out of the last
-layer is added to a linear forecast from the numbers themselves, so that the layers learn what that one leaves over.
+layer corrects a linear forecast from the numbers themselves (`base`).
 """
 
 import warnings
@@ -22,7 +22,7 @@ _HIDDEN = 256
 
 
 class Teacher(nn.Module):
-    """Forecasts of every look of a chunk from it and those before it."""
+    """Corrections of every look's forecast from the looks of a chunk up to it."""
 
     def __init__(self, decoder: nn.Module, shift: np.ndarray, scale: np.ndarray, lora: int = 0) -> None:
         """shift, scale : (COUNT,) of the numbers on training days; lora : rank of the additions, 0 for none"""
@@ -47,7 +47,6 @@ class Teacher(nn.Module):
             if "norm" in name:
                 parameter.requires_grad_(True)
         self.head = nn.Linear(width, len(TASKS))
-        self.skip = nn.Linear(COUNT, len(TASKS)).requires_grad_(False)  # filled by `training.start`, and left so
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -63,20 +62,20 @@ class Teacher(nn.Module):
         return states
 
     def told(self, numbers: torch.Tensor, past: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """numbers (B, T, COUNT) f4 -> standardised forecasts of TASKS (B, T, 3), states of the last layer (B, T, D)."""
+        """numbers (B, T, COUNT) f4 -> corrections of TASKS (B, T, 3), states of the last layer (B, T, D)."""
         x = self.standard(numbers)
         last = self.decoder(inputs_embeds=self.embed(x) * self.gain, cache=past, use_cache=past is not None)
         state: torch.Tensor = last.last_hidden_state
-        return self.head(state) + self.skip(x), state
+        return self.head(state), state
 
     def forward(self, numbers: torch.Tensor, past: Any = None) -> torch.Tensor:
-        """numbers (B, T, COUNT) f4 -> forecasts (B, T, 3), standardised TASKS."""
+        """numbers (B, T, COUNT) f4 -> corrections (B, T, 3) in standard deviations of what the line leaves over."""
         return self.told(numbers, past)[0]
 
     def learnt(self) -> dict[str, torch.Tensor]:
         """Everything but the frozen weights, by name."""
         trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
-        trained |= {"shift", "scale", "skip.weight", "skip.bias"}
+        trained |= {"shift", "scale"}
         return {name: value for name, value in self.state_dict().items() if name in trained}
 
     def groups(self, rate: float, inner: float) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from lobarena.agents.teacher.network import Teacher
 
 
 class Stream:
-    """The forecasts of one teacher about one market."""
+    """The corrections of one teacher about one market."""
 
     def __init__(self, teacher: Teacher) -> None:
         self._teacher = teacher
@@ -26,7 +26,7 @@ class Stream:
 
     @torch.inference_mode()
     def read(self, numbers: Sequence[np.ndarray]) -> np.ndarray:
-        """The forecast, (3,) standardised, after the looks that are new: each (COUNT,) f4, oldest first, at least one.
+        """The correction, (3,), after the looks that are new: each (COUNT,) f4, oldest first, at least one.
 
         A chunk that is full gives way to one that begins CONTEXT looks back, as `Rows.covering` cuts them.
         """
@@ -43,6 +43,6 @@ class Stream:
         return told
 
     def _feed(self, numbers: Sequence[np.ndarray]) -> np.ndarray:
-        forecast = self._teacher(torch.from_numpy(np.stack(numbers))[None], self._cache)
+        correction = self._teacher(torch.from_numpy(np.stack(numbers))[None], self._cache)
         self._length += len(numbers)
-        return np.asarray(forecast[0, -1].numpy())
+        return np.asarray(correction[0, -1].numpy())

@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, Field, ValidationError
 
 from lobarena.agents.teacher.backbone import backbone
+from lobarena.agents.teacher.base import Base
 from lobarena.agents.teacher.network import Teacher
 from lobarena.agents.teacher.training import load_learnt
 from lobarena.agents.weight_file import WeightsError, read_arrays
@@ -35,12 +36,16 @@ class Trained:
     """A teacher that forecasts."""
 
     teacher: Teacher
-    mean: np.ndarray  # (3,) of the targets, in units of the contract
-    sd: np.ndarray  # (3,)
+    base: Base
+    contracts: tuple[str, ...]  # that have a line of their own
 
-    def scaled(self, forecast: np.ndarray) -> np.ndarray:
-        """(..., 3) standardised forecasts in units of the contract."""
-        return np.asarray(forecast * self.sd + self.mean)
+    def place(self, symbol: str) -> int:
+        """Which line a contract has."""
+        return 1 + self.contracts.index(symbol) if symbol in self.contracts else 0
+
+    def forecast(self, symbol: str, numbers: np.ndarray, correction: np.ndarray) -> np.ndarray:
+        """Of one contract: (n, COUNT) numbers and (n, 3) corrections -> (n, 3) in units of the contract."""
+        return self.base.corrected(numbers, self.place(symbol), correction)
 
 
 def make(build: Build, model: Path, shift: np.ndarray, scale: np.ndarray) -> Teacher:
@@ -65,9 +70,10 @@ def trained(path: Path, model: Path) -> Trained:
     if any(arrays[name].shape != (COUNT,) if name in arrays else True for name in ("shift", "scale")):
         raise WeightsError(f"{path} was trained on other numbers; train again, lobarena teach")
     teacher = make(build, model, arrays["shift"], arrays["scale"])
-    load_learnt(teacher, arrays)
+    base = Base.from_arrays(arrays, settings.contracts)
+    load_learnt(teacher, {name: array for name, array in arrays.items() if not name.startswith("base.")})
     teacher.train(mode=False)
-    return Trained(teacher, np.array(settings.mean), np.array(settings.sd))
+    return Trained(teacher, base, tuple(settings.contracts))
 
 
 class _Build(BaseModel, strict=True, extra="forbid"):
@@ -81,8 +87,7 @@ class _Build(BaseModel, strict=True, extra="forbid"):
 class _Settings(BaseModel, strict=True):
     build: _Build
     names: list[str]
-    mean: list[float] = Field(min_length=3, max_length=3)
-    sd: list[float] = Field(min_length=3, max_length=3)
+    contracts: list[str] = Field(max_length=10_000)
 
 
 def _settings(path: Path, about: Mapping[str, Any]) -> _Settings:

@@ -1,4 +1,7 @@
-"""How a teacher is trained: batches of chunks, a validation now and then, the best weights kept, resumable."""
+"""How a teacher is trained: batches of chunks, a validation now and then, the best weights kept, resumable.
+
+Validated and kept is the running mean of the weights (Polyak and Juditsky 1992, with a horizon of HORIZON steps).
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,6 +13,7 @@ import numpy as np
 import torch
 
 from lobarena.agents.run_folder import alone, scalars
+from lobarena.agents.teacher.base import Base
 from lobarena.agents.teacher.chunks import LEAST, Rows
 from lobarena.agents.teacher.network import Teacher
 from lobarena.agents.torch_arrays import adam_arrays, load_adam
@@ -18,7 +22,8 @@ from lobarena.agents.windows.targets import TASKS
 
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "teacher.safetensors"
 _LARGEST = 1 << 30  # bytes of a checkpoint
-_CUT = 6.0  # standard deviations at which a target is cut in the loss, so that one jump does not outweigh a day
+HORIZON = 100  # steps that the running mean of the weights looks back
+_AVERAGE = "average."
 
 
 @dataclass(frozen=True)
@@ -37,45 +42,24 @@ class Schedule:
             raise ValueError("steps, batch, every and the rates are positive")
 
 
-@dataclass(frozen=True, eq=False)
-class Standard:
-    """Mean and standard deviation of the targets on training days."""
+def batch_loss(teacher: Teacher, rows: Rows, wanted: torch.Tensor, chunk: np.ndarray) -> torch.Tensor:
+    """Mean squared error of the corrections over the looks of a batch with enough before them.
 
-    mean: np.ndarray  # (3,)
-    sd: np.ndarray  # (3,)
-
-    @classmethod
-    def of(cls, rows: Rows) -> "Standard":
-        """ValueError names a target that does not change."""
-        known = rows.targets[np.isfinite(rows.targets).all(1)]
-        if len(known) < 2:
-            raise ValueError("no look of the training days has a target; give days with longer sessions")
-        mean, sd = known.mean(0), known.std(0)
-        for task, one in zip(TASKS, sd.tolist(), strict=True):
-            if one <= 1e-12:
-                raise ValueError(f"the target {task!r} is the same at every look of the training days; give other days")
-        return cls(mean, sd)
-
-    def scale(self, targets: np.ndarray) -> np.ndarray:
-        """(n, 3) standardised."""
-        return np.asarray((targets - self.mean) / self.sd)
-
-
-def batch_loss(teacher: Teacher, rows: Rows, targets: torch.Tensor, chunk: np.ndarray) -> torch.Tensor:
-    """Mean squared error of the standardised tasks over the looks of a batch with enough before them."""
+    wanted : (n, 3) f4 what the lines leave over; NaN where not known
+    """
     at = torch.from_numpy(np.maximum(chunk, 0))
-    forecast = teacher(torch.from_numpy(rows.numbers)[at])
-    wanted = targets[at]
-    known = torch.isfinite(wanted) & (torch.from_numpy(chunk) >= 0)[:, :, None]
+    correction = teacher(torch.from_numpy(rows.numbers)[at])
+    left = wanted[at]
+    known = torch.isfinite(left) & (torch.from_numpy(chunk) >= 0)[:, :, None]
     known[:, :LEAST] = False
-    error = (forecast - wanted.nan_to_num().clamp(-_CUT, _CUT))[known]
-    loss: torch.Tensor = error.pow(2).mean() if len(error) else forecast.sum() * 0.0
+    error = (correction - left.nan_to_num())[known]
+    loss: torch.Tensor = error.pow(2).mean() if len(error) else correction.sum() * 0.0
     return loss
 
 
 @torch.no_grad()
-def forecasts(teacher: Teacher, rows: Rows, batch: int = 16, stride: int = 1) -> np.ndarray:
-    """(n, 3) f4 standardised forecasts of every look that has CONTEXT looks before it; NaN for the others."""
+def corrections(teacher: Teacher, rows: Rows, batch: int = 16, stride: int = 1) -> np.ndarray:
+    """(n, 3) f4 corrections of every look that has CONTEXT looks before it; NaN for the others."""
     found = np.full(rows.targets.shape, np.nan, np.float32)
     numbers = torch.from_numpy(rows.numbers)
     for chunk, wanted in rows.covering(batch, stride):
@@ -84,15 +68,20 @@ def forecasts(teacher: Teacher, rows: Rows, batch: int = 16, stride: int = 1) ->
     return found
 
 
-def skill(forecast: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(3,) R2 of each task over the rows where both are known; 0 is as good as the rows' own mean."""
-    known = np.isfinite(forecast).all(1) & np.isfinite(target).all(1)
-    y, error = target[known], target[known] - forecast[known]
-    return np.asarray(1 - (error**2).sum(0) / ((y - y.mean(0)) ** 2).sum(0))
+def skill(forecast: np.ndarray, rows: Rows) -> np.ndarray:
+    """(3,) R2 of each task where forecast and target are known, mean over contracts; 0 is as good as a mean."""
+    known = np.isfinite(forecast).all(1) & np.isfinite(rows.targets).all(1)
+    found = []
+    for place in np.unique(rows.contract[known]):
+        own = known & (rows.contract == place)
+        y, error = rows.targets[own], rows.targets[own] - forecast[own]
+        found.append(1 - (error**2).sum(0) / np.maximum(((y - y.mean(0)) ** 2).sum(0), 1e-12))
+    return np.asarray(np.mean(found, axis=0))
 
 
 def train(
     teacher: Teacher,
+    base: Base,
     learn: Rows,
     validate: Rows,
     schedule: Schedule,
@@ -103,33 +92,37 @@ def train(
 ) -> list[dict[str, float]]:
     """Train in a folder, or go on there; the history, a row a validation. The teacher ends with its best weights.
 
-    What the layers begin with is the least-squares forecast from the numbers (`start`). A step depends on the weights,
-    the moments, its number and the seed alone, so a killed run goes on to the same weights.
+    A step depends on the weights, the moments, its number and the seed alone, so a killed run goes on to the same
+    weights. Each validation gives `base` the shares of the correction that it found best.
     """
-    standard = Standard.of(learn)
-    targets = torch.from_numpy(standard.scale(learn.targets).astype(np.float32))
-    truth = standard.scale(validate.targets)
+    left = torch.from_numpy(base.residual(learn))
     optimizer = torch.optim.AdamW(teacher.groups(schedule.rate, schedule.inner))
     card = {"format": FORMAT, "settings": dict(about) | {"schedule": asdict(schedule)}}
     out.mkdir(parents=True, exist_ok=True)
     with alone(out):
-        step, history = _resume(teacher, optimizer, out, card)
+        step, history, average = _resume(teacher, optimizer, out, card)
         with scalars(out, step) as log:
             while step < schedule.steps:
                 chunk = learn.drawn(np.random.default_rng([schedule.seed, step]), schedule.batch)
-                loss = _step(teacher, optimizer, learn, targets, chunk, step, schedule)
+                loss = _step(teacher, optimizer, learn, left, chunk, step, schedule)
+                _move(average, teacher, 1 / min(HORIZON, step + 1))
                 step += 1
                 advance(step, schedule.steps, f"loss {loss:.3f}")
                 if step % schedule.every == 0 or step == schedule.steps:
+                    own = _arrays(teacher)
+                    load_learnt(teacher, average)
+                    correction = corrections(teacher, validate, stride=stride)
+                    now = base.shared(validate, correction)
+                    found = skill(now.corrected(validate.numbers, validate.contract, correction), validate).tolist()
                     row = {"steps": float(step), "loss": loss}
-                    found = skill(forecasts(teacher, validate, stride=stride), truth).tolist()
                     row |= {f"validation/{task}": one for task, one in zip(TASKS, found, strict=True)}
                     row["validation/mean"] = float(np.mean(found))
                     history.append(row)
-                    _save(teacher, optimizer, out, card | {"history": history})
+                    load_learnt(teacher, own)
+                    _save(own, average, now, optimizer, out, card | {"history": history})
                     log(row)
     best, _ = read_arrays(out / WEIGHTS, _LARGEST)
-    load_learnt(teacher, best)
+    load_learnt(teacher, {name: array for name, array in best.items() if not name.startswith("base.")})
     return history
 
 
@@ -137,7 +130,7 @@ def _step(
     teacher: Teacher,
     optimizer: torch.optim.Optimizer,
     rows: Rows,
-    targets: torch.Tensor,
+    left: torch.Tensor,
     chunk: np.ndarray,
     step: int,
     schedule: Schedule,
@@ -145,7 +138,7 @@ def _step(
     warm = min(1.0, (step + 1) / 50)
     for group, rate in zip(optimizer.param_groups, (schedule.rate, schedule.inner), strict=True):
         group["lr"] = rate * warm * 0.5 * (1 + math.cos(math.pi * step / schedule.steps))
-    loss = batch_loss(teacher, rows, targets, chunk)
+    loss = batch_loss(teacher, rows, left, chunk)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], 1.0)
@@ -154,20 +147,6 @@ def _step(
     if not math.isfinite(told):
         raise ValueError(f"the loss of step {step} is not finite; the last checkpoint is good, lower the rate")
     return told
-
-
-def start(teacher: Teacher, learn: Rows, penalty: float = 10.0) -> None:
-    """Give the linear forecast from the numbers its ridge solution on the training looks."""
-    targets = Standard.of(learn).scale(learn.targets)
-    known = np.isfinite(targets).all(1)
-    with torch.no_grad():
-        x = teacher.standard(torch.from_numpy(learn.numbers[known])).double()
-        y = torch.from_numpy(targets[known]).clamp(-_CUT, _CUT)
-        x_mean, y_mean = x.mean(0), y.mean(0)
-        gram = (x - x_mean).T @ (x - x_mean) + penalty * torch.eye(x.shape[1], dtype=torch.float64)
-        weight = torch.linalg.solve(gram, (x - x_mean).T @ (y - y_mean))
-        teacher.skip.weight.copy_(weight.T)
-        teacher.skip.bias.copy_(y_mean - x_mean @ weight)
 
 
 def _arrays(teacher: Teacher) -> dict[str, np.ndarray]:
@@ -186,22 +165,38 @@ def load_learnt(teacher: Teacher, arrays: Mapping[str, np.ndarray]) -> None:
             value.copy_(torch.from_numpy(arrays[name]))
 
 
-def _save(teacher: Teacher, optimizer: torch.optim.Optimizer, out: Path, card: dict[str, Any]) -> None:
-    arrays, history = _arrays(teacher), card["history"]
+def _move(average: dict[str, np.ndarray], teacher: Teacher, rate: float) -> None:
+    for name, value in teacher.learnt().items():
+        average[name] += np.float32(rate) * (value.detach().numpy() - average[name])
+
+
+def _save(
+    own: dict[str, np.ndarray],
+    average: dict[str, np.ndarray],
+    base: Base,
+    optimizer: torch.optim.Optimizer,
+    out: Path,
+    card: dict[str, Any],
+) -> None:
+    history = card["history"]
     if history[-1]["validation/mean"] == max(row["validation/mean"] for row in history):
-        write(out / WEIGHTS, arrays, card)  # before the checkpoint: a kill in between only does this step again
-    write(out / CHECKPOINT, arrays | adam_arrays(optimizer, "adam"), card)
+        write(out / WEIGHTS, average | base.arrays(), card)  # before the checkpoint: a kill in between only repeats it
+    kept = {_AVERAGE + name: array for name, array in average.items()}
+    write(out / CHECKPOINT, own | kept | adam_arrays(optimizer, "adam"), card)
 
 
 def _resume(
     teacher: Teacher, optimizer: torch.optim.Optimizer, out: Path, card: Mapping[str, Any]
-) -> tuple[int, list[dict[str, float]]]:
+) -> tuple[int, list[dict[str, float]], dict[str, np.ndarray]]:
+    """(step, history, running mean of the weights)"""
     if not (out / CHECKPOINT).exists():
-        return 0, []
+        return 0, [], _arrays(teacher)
     arrays, about = read_arrays(out / CHECKPOINT, _LARGEST)
     if about.get("settings") != card["settings"]:
         raise WeightsError(f"{out} holds another training; give another folder, or its settings")
-    load_learnt(teacher, {name: array for name, array in arrays.items() if not name.startswith("adam.")})
+    average = {name.removeprefix(_AVERAGE): array for name, array in arrays.items() if name.startswith(_AVERAGE)}
+    load_learnt(teacher, average)  # of the right names and shapes, or refused
+    load_learnt(teacher, {name: array for name, array in arrays.items() if not name.startswith((_AVERAGE, "adam."))})
     load_adam(optimizer, "adam", arrays)
     history: list[dict[str, float]] = about["history"]
-    return int(history[-1]["steps"]), history
+    return int(history[-1]["steps"]), history, average
