@@ -1,5 +1,6 @@
 """`lobarena export`: distilled students as an ONNX graph, or with weights in int8."""
 
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,9 +56,12 @@ def export(
         console().print(f"{onnx}: equal to the kernel on {CHECKED:,} looks; largest differences: {off}", soft_wrap=True)
     if int8:
         columns = {"task": "task", "float32": "float32", "int8": "int8", "loss": "loss", "interval": "95 % interval"}
-        rows = [row | {key: f"{row[key]:.5f}" for key in ("float32", "int8", "loss")} for row in found["int8"]["r2"]]
+        rows = [
+            row | {key: "-" if row[key] is None else f"{row[key]:.5f}" for key in ("float32", "int8", "loss")}
+            for row in found["int8"]["r2"]
+        ]
         for row in rows:
-            row["interval"] = f"{row['low']:.5f} to {row['high']:.5f}"
+            row["interval"] = "-" if row["low"] is None else f"{row['low']:.5f} to {row['high']:.5f}"
         table(f"R² on the validation part of {data}", columns, rows)
         console().print("{int8}: {bytes:,} bytes, before {bytes_before:,}".format(**found["int8"] | {"int8": int8}))
 
@@ -66,6 +70,8 @@ def _int8(
     weights: Path, out: Path, data: str, contracts: list[str], train_days: int, train_share: float
 ) -> dict[str, Any]:
     """Write the file; its size and skill."""
+    import numpy as np
+
     from lobarena.agents.distill.forecaster import forecaster
     from lobarena.agents.distill.quantise import quantise
     from lobarena.agents.windows.targets import TASKS
@@ -76,9 +82,14 @@ def _int8(
     remark(f"judging int8 on the validation part of {data}")
     days = courses(data, contracts, train_days, train_share)
     before, after = skills([forecaster(weights), forecaster(out)], days)
-    less = before.less(after)
+    with np.errstate(invalid="ignore"):  # where a spread does not move in some draw, there is no interval
+        less = before.less(after)
     rows = [
-        dict(zip(("task", "float32", "int8", "loss", "low", "high"), (task, *map(float, numbers)), strict=True))
+        dict(zip(("task", "float32", "int8", "loss", "low", "high"), (task, *map(_number, numbers)), strict=True))
         for task, *numbers in zip(TASKS, before.value, after.value, less.value, less.low, less.high, strict=True)
     ]
     return {"bytes": out.stat().st_size, "bytes_before": weights.stat().st_size, "r2": rows}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if isfinite(value) else None

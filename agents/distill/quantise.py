@@ -1,7 +1,8 @@
 """Weights in int8: each output's weights are whole steps, of which its largest is 127; biases stay float32.
 
-A file of such weights is a quarter as large, and is widened to float32 when it is read: the forecasts are those of the
-rounded weights, the kernel and its time the same. What is lost, `lobarena export FILE --int8 OUT` says.
+The file is smaller, though not by all of three quarters: the gate's means stay as they are. It is widened to float32 when
+it is read: forecasts are those of the rounded weights, the kernel and its time the same. What is lost, `lobarena export
+FILE --int8 OUT` says.
 """
 
 from collections.abc import Mapping
