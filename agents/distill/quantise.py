@@ -1,7 +1,7 @@
 """Weights in int8: each output's weights are whole steps, of which its largest is 127; biases stay float32.
 
-The file is smaller, though not by all of three quarters: the gate's means stay as they are. It is widened to float32 when
-it is read: forecasts are those of the rounded weights, the kernel and its time the same. What is lost, `lobarena export
+The file is smaller, not by all of three quarters since means stay as they are, and is widened to float32 when
+it is read: forecasts are those of the rounded weights, kernel and time the same. What is lost, `lobarena export
 FILE --int8 OUT` says.
 """
 
