@@ -36,7 +36,8 @@ def export(
 
     if onnx is None and int8 is None:
         raise typer.BadParameter("nothing to export; give --onnx OUT.onnx, --int8 OUT.safetensors or both")
-    one, found = forecaster(weights), {}
+    one = forecaster(weights)
+    found: dict[str, dict[str, Any]] = {}
     if onnx:
         from lobarena.agents.distill.onnx import differences
         from lobarena.agents.distill.onnx import export as write
