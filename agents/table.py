@@ -29,6 +29,8 @@ AGENTS: dict[str, str] = {
     "dqn": "lobarena.agents.learned:Dqn",
     "llm": "lobarena.agents.llm.agent:Llm",
     "tuned-llm": "lobarena.agents.teacher.agent:TunedLlm",
+    "student": "lobarena.agents.distill.agent:Distilled",
+    "cmm": "lobarena.agents.distill.agent:Cmm",
 }
 GROUP = "lobarena.agents"
 

@@ -1,4 +1,4 @@
-"""The command line: `lobarena tournament`, `report`, `explain`, `train`, `tune`, `teach`, `probe`, `llm` and more.
+"""The command line: `lobarena tournament`, `report`, `train`, `tune`, `distill`, `export`, `probe`, `llm` and more.
 
 Commands import what they need when they run, so that help and version answer at once.
 """
@@ -12,7 +12,9 @@ import typer
 from lobarena import (
     __version__,
     cli_data,
+    cli_distill,
     cli_explain,
+    cli_export,
     cli_lint,
     cli_llm,
     cli_probe,
@@ -38,6 +40,8 @@ app.command(epilog=cli_explain.EXAMPLE)(cli_explain.explain)
 app.command(epilog=cli_train.EXAMPLE)(cli_train.train)
 app.command(epilog=cli_train.TUNE_EXAMPLE)(cli_train.tune)
 app.command(epilog=cli_teach.EXAMPLE)(cli_teach.teach)
+app.command(epilog=cli_distill.EXAMPLE)(cli_distill.distill)
+app.command(epilog=cli_export.EXAMPLE)(cli_export.export)
 app.command(epilog=cli_probe.EXAMPLE)(cli_probe.features)
 app.command(epilog=cli_probe.PROBE_EXAMPLE)(cli_probe.probe)
 app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)

@@ -107,13 +107,13 @@ def contributions_conditional(phi: Tensor, reference: Tensor, sharpness: float =
 def gate(contribution: Tensor, prior: Tensor | None = None, temperature: float = 0.1) -> Tensor:
     """g = softmax over experts of c / tau + b: (B, K) -> (B, K, Y), sums of 1 over K; one expert has weight 1.
 
-    prior: b, (K, Y) log of an expert's skill on validation, since consensus alone rewards agreement and not accuracy;
-    -inf where an expert does not forecast a target. Without it all count alike, Y is 1, and one weight serves all
-    targets. ValueError names a target that nobody forecasts.
+    prior: b, (K, Y) or (B, K, Y), log of an expert's skill on validation, since consensus alone rewards agreement and
+    not accuracy; -inf where an expert does not forecast a target. Without it all count alike, Y is 1, and one weight
+    serves all targets. ValueError names a target that nobody forecasts.
     """
     score = (contribution / temperature).unsqueeze(2)
     if prior is not None:
-        silent = (prior == -math.inf).all(0)
+        silent = (prior == -math.inf).all(-2).reshape(-1, prior.shape[-1]).any(0)
         if silent.any():
             raise ValueError(f"no expert forecasts target {int(silent.nonzero()[0])}; keep one that does")
         score = score + prior

@@ -1,7 +1,7 @@
 """The days of one contract in the order of time: what is learnt from, what is chosen on, what is kept for the end."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class Course:
     learn: tuple[np.ndarray, ...]
     validate: tuple[np.ndarray, ...]
     test: tuple[np.ndarray, ...]
+    fitted: Mapping[str, float] = field(default_factory=dict)  # what `agents.calibration.fit` found on training days
 
     def part(self, name: str) -> tuple[list[Day], list[np.ndarray]]:
         """Days and masks of a part, days without any of it left out."""
