@@ -107,7 +107,7 @@ def as_text(rows: Sequence[Mapping[str, Any]], baselines: Sequence[str]) -> str:
 
 
 def page(curves: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], baselines: Sequence[str]) -> str:
-    """One HTML page: validation PnLMAP over steps for each agent, a thin line a seed, a thick one their mean; a table."""
+    """One HTML page: validation PnLMAP over steps of each agent, a thin line a seed, their mean thick; and a table."""
     from plotly.offline import get_plotlyjs
 
     cards = []
