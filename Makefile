@@ -34,13 +34,16 @@ lint: $(VENV)/.developed  ## ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# A process a core, one thread each; a file's tests stay together, and share what they make.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+
 unit: $(VENV)/.developed  ## pytest, compiled
-	$(BIN)/pytest
+	$(PYTEST)
 
 # Kernels must also run as plain Python (coverage, debuggers) and stay inside their arrays.
 kernels: $(VENV)/.developed  ## pytest of the kernels, not compiled, then with bounds checks
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernels
-	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest -m kernels
+	NUMBA_DISABLE_JIT=1 $(PYTEST) -m kernels
+	NUMBA_BOUNDSCHECK=1 $(PYTEST) -m kernels
 
 wheel: $(VENV)/.developed  ## build the wheel and run the README's first command from it, elsewhere
 	.ci/wheel $(BIN)/python

@@ -6,7 +6,8 @@ imbalance, signed volume, volatility) and of both, weighed 0.6, 0.1 and 0.3 and 
 replacing traces, an alpha (0.001) shared by the tilings of a group, gamma 0.97, lambda 0.96, and an epsilon that falls
 geometrically from 0.7 to 0.0001. Tile widths follow the authors' program (github.com/tspooner/rl_markets).
 
-Ours: a decision at every look of 500 ms instead of at every move of the mid; order-flow imbalance (memory 0.8) for the
+Ours: a decision at every look of 500 ms instead of at every move of the mid, hence nearer horizons (gamma 0.95, lambda
+0.9: the values of far ones drown in what positions gain and lose by chance); order-flow imbalance (memory 0.8) for the
 signed volume of the last minute, the move since the last look for that of the last 15, no relative strength index;
 distances in half spreads; a short position is seen in a mirror, where it is a long one; alpha falls too; many
 environments share one table, of 24,576 rows instead of 10 million.
@@ -34,7 +35,7 @@ class RlDs:
 
     name: ClassVar[str] = "rl-ds"
     envs: ClassVar[int] = 64
-    budget: ClassVar[int] = 8_000_000  # environment steps of a default training
+    budget: ClassVar[int] = 12_000_000  # environment steps of a default training
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "alpha": ("float", 1e-4, 1e-1, "log"),
         "gamma": ("float", 0.9, 0.995, ""),
@@ -45,8 +46,8 @@ class RlDs:
 
     alpha: float = 0.02  # at the start of the budget
     alpha_floor: float = 0.001  # at its end
-    gamma: float = 0.99  # a look
-    lam: float = 0.96
+    gamma: float = 0.95  # a look
+    lam: float = 0.9
     epsilon: float = 0.7  # at the start of the budget
     epsilon_floor: float = 0.0001  # at its end
     eta: float = 0.3  # share of the inventory's gains that the reward leaves out

@@ -9,27 +9,29 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lobarena.agents.stable_base import LINEAR, REWARDS, Stable
+from lobarena.agents.stable_base import HYBRID, LINEAR, REWARDS, Stable
 
 
 @dataclass
 class Ppo(Stable):
-    """PPO of stable-baselines3 on the ten offset pairs, or on the continuous action; its rate falls to nothing."""
+    """PPO of stable-baselines3 on the continuous action, or on the ten offset pairs; its rate falls to nothing."""
 
     learning_rate: float = 1e-3
-    gamma: float = 0.9  # a fill and what the market does just after it, not what is held for minutes
+    gamma: float = 0.95  # a fill and what the market does just after it, not what is held for minutes
     batch_size: int = 1_024
-    reward: str = "inventory:zeta=0.03"
+    reward: str = HYBRID
+    unit: float = 2.0
+    action: str = "continuous"
     rollout: int = 256  # looks of each environment between updates
-    epochs: int = 2
+    epochs: int = 4
     gae_lambda: float = 0.95
-    entropy: float = 0.01  # weight of the entropy bonus
+    entropy: float = 1e-4  # weight of the entropy bonus
     start: float = -0.5  # half spread of the first policy's continuous action, in -1..1
     std: float = 0.2  # of the first policy's continuous actions
 
     name: ClassVar[str] = "ppo"
     envs: ClassVar[int] = 64
-    budget: ClassVar[int] = 2_000_000
+    budget: ClassVar[int] = 3_000_000
     layers: ClassVar[tuple[str, ...]] = ("mlp_extractor.policy_net.0", "mlp_extractor.policy_net.2", "action_net")
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
@@ -78,8 +80,9 @@ class Sac(Stable):
     slice by slice.
     """
 
-    learning_rate: float = 3e-4
+    learning_rate: float = 3e-4  # at the start of the budget; it falls to nothing, slice by slice
     gamma: float = 0.95
+    batch_size: int = 512
     reward: str = LINEAR
     unit: float = 0.1
     action: str = "continuous"
@@ -93,7 +96,7 @@ class Sac(Stable):
     learning_starts: int = 0  # environment steps of random actions before
 
     name: ClassVar[str] = "sac"
-    budget: ClassVar[int] = 100_000
+    budget: ClassVar[int] = 200_000
     layers: ClassVar[tuple[str, ...]] = ("actor.latent_pi.0", "actor.latent_pi.2", "actor.mu")
     optimizers: ClassVar[tuple[str, ...]] = ("actor.optimizer", "critic.optimizer", "ent_coef_optimizer")
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
@@ -107,7 +110,7 @@ class Sac(Stable):
         from stable_baselines3 import SAC
 
         return SAC(
-            **self._common(),
+            **self._common() | {"learning_rate": self.learning_rate * (1 - done)},
             buffer_size=self.buffer,
             learning_starts=self.learning_starts,
             train_freq=self.train_freq,
@@ -132,20 +135,20 @@ class Sac(Stable):
 
 @dataclass
 class Dqn(Stable):
-    """DQN of stable-baselines3 on the ten offset pairs; epsilon falls in a straight line, slice by slice."""
+    """DQN of stable-baselines3 on the ten offset pairs; epsilon and rate fall in straight lines, slice by slice."""
 
     learning_rate: float = 1e-3
     gamma: float = 0.97
     reward: str = "inventory:zeta=0.03"
     train_freq: int = 4  # steps of the vector environment an update
-    buffer: int = 20_000  # transitions
+    buffer: int = 100_000  # transitions
     learning_starts: int = 5_000  # environment steps of random actions before
     target_every: int = 5_000  # environment steps between updates of the target network
     epsilon_end: float = 0.05  # from 1
     epsilon_share: float = 0.5  # of the budget, until it is there
 
     name: ClassVar[str] = "dqn"
-    budget: ClassVar[int] = 200_000
+    budget: ClassVar[int] = 800_000
     layers: ClassVar[tuple[str, ...]] = ("q_net.q_net.0", "q_net.q_net.2", "q_net.q_net.4")
     search_space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("float", 1e-4, 3e-3, "log"),
@@ -159,7 +162,7 @@ class Dqn(Stable):
 
         epsilon = 1 + (self.epsilon_end - 1) * min(1.0, done / self.epsilon_share)
         return DQN(
-            **self._common(),
+            **self._common() | {"learning_rate": self.learning_rate * (1 - done)},
             buffer_size=self.buffer,
             learning_starts=self.learning_starts,
             train_freq=self.train_freq,

@@ -18,7 +18,7 @@ FORMAT = 1  # of the metadata; raised when a key changes its meaning
 LARGEST = 64 << 20  # bytes of a file; the learners' weights are below 1 MB
 _HEADER = 1 << 20  # bytes of its header
 _KEY = "lobarena"  # one key, since safetensors keeps several in no fixed order
-_KINDS = {"F32", "F64", "I32", "I64", "U8", "BOOL"}
+_KINDS = {"F16", "F32", "F64", "I8", "I32", "I64", "U8", "BOOL"}
 _CODE = {".zip", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
 
 

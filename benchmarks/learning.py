@@ -107,23 +107,25 @@ def as_text(rows: Sequence[Mapping[str, Any]], baselines: Sequence[str]) -> str:
 
 
 def page(curves: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], baselines: Sequence[str]) -> str:
-    """One HTML page: validation PnLMAP over steps, a thin line a seed, a thick one their mean; the table below."""
+    """One HTML page: validation PnLMAP over steps of each agent, a thin line a seed, their mean thick; and a table."""
     from plotly.offline import get_plotlyjs
 
-    colours = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2")
-    data: list[dict[str, Any]] = []
-    for agent, colour in zip(dict.fromkeys(row["agent"] for row in curves), 2 * colours, strict=False):
+    cards = []
+    for agent in dict.fromkeys(row["agent"] for row in curves):
         own = [row for row in curves if row["agent"] == agent]
         lines = [[row for row in own if row["seed"] == seed] for seed in dict.fromkeys(row["seed"] for row in own)]
-        for line in lines:
-            data.append(_trace(agent, line, colour) | {"opacity": 0.3, "showlegend": False})
         whole = [
             {"steps": at[0]["steps"], "validation/pnlmap": float(np.mean([one["validation/pnlmap"] for one in at]))}
             for at in zip(*lines, strict=False)
         ]
-        data.append(_trace(agent, whole, colour) | {"line": {"color": colour, "width": 3}})
-    axes = {"xaxis": _titled("environment steps"), "yaxis": _titled("validation PnLMAP, CNY / lot")}
-    figure = json.dumps({"data": data, "layout": axes | {"height": 520}}).replace("</", "<\\/")
+        data = [*(_trace(line, 1, 0.35) for line in lines), _trace(whole, 3, 1.0)]
+        axes = {"xaxis": _titled("environment steps"), "yaxis": _titled("PnLMAP, CNY / lot")}
+        figure = json.dumps({"data": data, "layout": axes | {"height": 300}}).replace("</", "<\\/")
+        name = html.escape(str(agent))
+        cards.append(
+            f'<div class="card"><h2>{name}</h2><div class="plot" data-figure="{name}"></div>'
+            f'<script type="application/json" id="{name}">{figure}</script></div>'
+        )
     heads = ("agent", "seeds", "PnLMAP", "low", "high", *(f"less {name}" for name in baselines))
     keys = ("agent", "seeds", "pnlmap", "low", "high", *(f"difference to {name}" for name in baselines))
     body = "".join("<tr>" + "".join(f"<td>{_cell(row[key])}</td>" for key in keys) + "</tr>" for row in rows)
@@ -131,16 +133,16 @@ def page(curves: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]],
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>learning · lobarena</title>'
         f'<link rel="icon" href="data:,"><style>{CSS}</style><script>{get_plotlyjs()}</script></head><body><main>'
         '<h1>Learning curves</h1><p class="soft">Validation after each slice: a thin line a seed, their mean thick.</p>'
-        f'<div class="card"><div class="plot" data-figure="curves"></div>'
-        f'<script type="application/json" id="curves">{figure}</script></div>'
+        f'<div class="pair">{"".join(cards)}</div>'
         f'<div class="card scroll"><table><thead><tr>{"".join(f"<th>{head}</th>" for head in heads)}</tr></thead>'
         f"<tbody>{body}</tbody></table></div></main><script>{JS}</script></body></html>\n"
     )
 
 
-def _trace(agent: str, line: Sequence[Mapping[str, Any]], colour: str) -> dict[str, Any]:
+def _trace(line: Sequence[Mapping[str, Any]], width: int, opacity: float) -> dict[str, Any]:
     x, y = [row["steps"] for row in line], [row["validation/pnlmap"] for row in line]
-    return {"type": "scatter", "mode": "lines", "name": agent, "x": x, "y": y, "line": {"color": colour, "width": 1}}
+    style = {"color": "#4269d0", "width": width}
+    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": style, "opacity": opacity, "showlegend": False}
 
 
 def _titled(text: str) -> dict[str, Any]:

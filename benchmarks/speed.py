@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lobarena.benchmarks import environments, measures, starts
+from lobarena.benchmarks import deciding, environments, measures, starts
 from lobarena.benchmarks.manifest import commit, machine, versions
 from lobarena.benchmarks.measures import Row, Terms
 from lobarena.benchmarks.peers import NoPeerError
@@ -36,6 +36,9 @@ ROWS: dict[str, Callable[[Terms], Row]] = {
     "env.vector8": environments.vector(8),
     "env.vector1024": environments.vector(1_024),
     "env.seats8": environments.seats8,
+    "agent.cmm.p50": deciding.p50,
+    "agent.cmm.p99": deciding.p99,
+    "agent.cmm.vs_llm": deciding.vs_llm,
 }
 COLUMNS = ("name", "here", "unit", "measured on", "reference", "ratio")
 
@@ -59,7 +62,7 @@ def main(
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="write the table there as Markdown")] = None,
     json_file: Annotated[str, typer.Option("--json", help="write the rows there; - is the screen")] = "",
 ) -> None:
-    """Measure the engine, the replay, the data and the environment on this machine, beside their peers."""
+    """Measure the engine, the replay, the data, the environment and CMM on this machine, beside their peers."""
     for name in only or ():
         if name not in ROWS:
             near = get_close_matches(name, ROWS, 1, 0.0)[0]

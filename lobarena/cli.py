@@ -1,4 +1,4 @@
-"""The command line: `lobarena tournament`, `report`, `train`, `teach`, `distill`, `evaluate`, `probe`, `llm` and more.
+"""The command line: `lobarena tournament`, `train`, `teach`, `distill`, `evaluate`, `export`, `probe`, `llm` and more.
 
 Commands import what they need when they run, so that help and version answer at once.
 """
@@ -15,6 +15,7 @@ from lobarena import (
     cli_distill,
     cli_evaluate,
     cli_explain,
+    cli_export,
     cli_lint,
     cli_llm,
     cli_probe,
@@ -41,6 +42,7 @@ app.command(epilog=cli_train.EXAMPLE)(cli_train.train)
 app.command(epilog=cli_train.TUNE_EXAMPLE)(cli_train.tune)
 app.command(epilog=cli_teach.EXAMPLE)(cli_teach.teach)
 app.command(epilog=cli_distill.EXAMPLE)(cli_distill.distill)
+app.command(epilog=cli_export.EXAMPLE)(cli_export.export)
 app.command(epilog=cli_probe.EXAMPLE)(cli_probe.features)
 app.command(epilog=cli_probe.PROBE_EXAMPLE)(cli_probe.probe)
 app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)

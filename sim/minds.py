@@ -88,11 +88,11 @@ def think(mind, o, target):
         return
     bid, ask, inventory = np.int64(o["bid"][0]), np.int64(o["ask"][0]), np.int64(o["position"])
     if mind["kind"] == FOIC:
-        _quote(mind, o, inventory, bid - mind["below"], ask + mind["above"], target)
+        quote(mind, o, inventory, bid - mind["below"], ask + mind["above"], target)
         return
     if mind["kind"] == JOIN:
         long, short = max(inventory, 0) // mind["step"], max(-inventory, 0) // mind["step"]
-        _quote(mind, o, inventory, bid - long, ask + short, target)
+        quote(mind, o, inventory, bid - long, ask + short, target)
         return
     mid = (bid + ask) / 2
     half, centre = mind["a"], mid + mind["b"] * inventory
@@ -100,21 +100,21 @@ def think(mind, o, target):
         _lean(mind, o["published"], bid, bid_size, ask, ask_size)
         centre = mid + mind["b"] * inventory + mind["d"] * mind["trend"]
     elif mind["kind"] == AVELLANEDA_STOIKOV:
-        sigma, gamma = _volatility(mind, o["published"], mid), mind["gamma"]
+        sigma, gamma = volatility(mind, o["published"], mid), mind["gamma"]
         risk = gamma * (sigma * sigma) * (max(0, o["closes"] - o["time"]) / 1e9)
         half = (risk + 2 / gamma * math.log1p(gamma / mind["k"])) / 2
         centre = mid - inventory * risk
     elif mind["kind"] == GLFT:
-        sigma, gamma, k = _volatility(mind, o["published"], mid), mind["gamma"], mind["k"]
+        sigma, gamma, k = volatility(mind, o["published"], mid), mind["gamma"], mind["k"]
         growth = (1 + gamma / k) ** (1 + k / gamma)
         slope = math.sqrt(sigma * sigma * gamma / (2 * k * mind["intensity"]) * growth)
         half = math.log1p(gamma / k) / gamma + slope / 2
         centre = mid - slope * inventory
-    _quote(mind, o, inventory, np.int64(math.floor(centre - half)), np.int64(math.ceil(centre + half)), target)
+    quote(mind, o, inventory, np.int64(math.floor(centre - half)), np.int64(math.ceil(centre + half)), target)
 
 
 @kernel
-def _quote(mind, o, inventory, low, high, target):
+def quote(mind, o, inventory, low, high, target):
     """One bid and one ask, as `agents.quoting.quote` has it."""
     if low >= high:
         return
@@ -126,7 +126,7 @@ def _quote(mind, o, inventory, low, high, target):
 
 
 @kernel
-def _volatility(mind, time, mid):
+def volatility(mind, time, mid):
     """As `agents.quoting.Volatility.update`."""
     seconds = (time - mind["seen"]) / 1e9
     if mind["seen"] != 0 and seconds <= 0:

@@ -80,8 +80,8 @@ def test_it_learns_to_quote_wide_and_to_shed_inventory():
     assert short[0] > long[0] + 0.5
 
 
-def test_a_resumed_training_is_the_unbroken_one():
-    assert_resumes(small, ToyMarket(16, small().environment()), steps=2_500)
+def test_a_resumed_training_is_the_unbroken_one(tmp_path):
+    assert_resumes(small, ToyMarket(16, small().environment()), steps=2_500, folder=tmp_path)
 
 
 def test_steps_that_only_bring_a_new_episode_teach_nothing():

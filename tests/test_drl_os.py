@@ -8,6 +8,7 @@ import torch
 from toy_quoting import BEST_LADDER, BEST_MEAN, ToyMarket
 
 from lobarena.agents.branching import Branching, loss, target
+from lobarena.agents.checkpoints import Checkpoint, load, save
 from lobarena.agents.drl_os import DrlOs, mirror
 from lobarena.agents.look_replay import Replay
 
@@ -102,10 +103,11 @@ def test_it_learns_which_orders_to_keep_of_a_market_where_that_is_known():
     assert total > 0.8 * BEST_MEAN["ladder"]
 
 
-def test_a_slice_after_a_save_is_the_slice_without_one_to_the_bit():
+def test_a_slice_after_a_save_is_the_slice_without_one_to_the_bit(tmp_path):
     learner, venv = begun(memory=1_000)
     learner.learn(venv, 2_000, 0.0, seed=1)
-    weights, state = learner.weights(), learner.state()
+    save(tmp_path, Checkpoint({}, learner.weights(), learner.state()))
+    weights, state = (kept := load(tmp_path)).weights, kept.state
     log = learner.learn(venv, 2_000, 0.5, seed=2)
     other, venv = begun(memory=1_000)
     other.load_weights(weights)

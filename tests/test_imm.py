@@ -151,8 +151,10 @@ class ExpertAlone:
         return ladder(self.learner.shown(observations))
 
 
-def test_a_resumed_training_is_the_unbroken_one():
-    assert_resumes(lambda: small(demonstrations=1_000), ToyMarket(16, small().environment()), steps=2_500)
+def test_a_resumed_training_is_the_unbroken_one(tmp_path):
+    assert_resumes(
+        lambda: small(demonstrations=1_000), ToyMarket(16, small().environment()), steps=2_500, folder=tmp_path
+    )
 
 
 def test_steps_that_only_bring_a_new_episode_teach_nothing():

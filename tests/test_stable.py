@@ -9,7 +9,7 @@ import pytest
 import torch
 import toy_training
 
-from lobarena.agents import stable_weights
+from lobarena.agents import checkpoints, stable_weights
 from lobarena.agents.stable import Dqn, Ppo, Sac
 from lobarena.agents.validation import validate
 from lobarena.agents.weight_file import WeightsError, read
@@ -17,7 +17,7 @@ from lobarena.sim.sb3 import StableVecEnv
 
 QUICK = {
     "ppo": lambda: Ppo(rollout=32, batch_size=128, learning_rate=3e-3),
-    "ppo continuous": lambda: Ppo(rollout=32, batch_size=128, learning_rate=3e-3, action="continuous"),
+    "ppo offsets": lambda: Ppo(rollout=32, batch_size=128, learning_rate=3e-3, action="offsets"),
     "sac": lambda: Sac(learning_starts=200, train_freq=2, learning_rate=3e-3, gamma=0.5, buffer=2_000),
     "dqn": lambda: Dqn(
         learning_starts=200, train_freq=1, learning_rate=1e-3, gamma=0.5, target_every=200, buffer=2_000
@@ -43,7 +43,7 @@ def same(first, second):
 
 
 def test_the_first_policy_of_a_continuous_action_quotes_where_it_is_told_to_start():
-    for learner in (Ppo(action="continuous", start=-0.6), Sac(start=-0.6)):
+    for learner in (Ppo(start=-0.6), Sac(start=-0.6)):
         learner, venv = begun(learner)
         learner.weights()
         observations, _ = venv.reset(seed=0)
@@ -51,7 +51,7 @@ def test_the_first_policy_of_a_continuous_action_quotes_where_it_is_told_to_star
 
 
 def test_a_unit_scales_what_networks_hear_and_not_what_is_logged():
-    logged = [begun(Ppo(rollout=32, batch_size=128, unit=unit))[0] for unit in (1.0, 4.0)]
+    logged = [begun(Ppo(rollout=32, batch_size=128, unit=unit, action="offsets"))[0] for unit in (1.0, 4.0)]
     told = [learner.learn(toy_training.Toy(8), 512, 0.0, 3) for learner in logged]
     assert told[0]["value_loss"] > 5 * told[1]["value_loss"]
     assert abs(told[0]["reward"]) <= 1
@@ -70,13 +70,14 @@ def test_it_learns_what_earns(make):
     assert validate(learner.act, stage, range(6)).pnlmap > before + 6
 
 
-def test_two_slices_are_two_slices_in_one_life_or_two(make):
+def test_two_slices_are_two_slices_in_one_life_or_two(make, tmp_path):
     learner, venv = begun(make())
     learner.learn(venv, 512, 0.0, 11)
-    weights, state = learner.weights(), learner.state()
+    checkpoints.save(tmp_path, checkpoints.Checkpoint({}, learner.weights(), learner.state()))
+    kept = checkpoints.load(tmp_path)
     other, other_venv = begun(make(), seed=99)
-    other.load_weights(weights)
-    other.load_state(state)
+    other.load_weights(kept.weights)
+    other.load_state(kept.state)
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002 - the generator of the library
     assert learner.learn(venv, 512, 0.5, 12) == other.learn(other_venv, 512, 0.5, 12)

@@ -33,24 +33,26 @@ SCHEDULE = Schedule(steps=6, batch=4, every=3)
 
 
 def made_up_day(looks=700, seed=0, pause=300):
-    """Spread and volume follow a number of the look, with noise; the move follows the sign of another, before it."""
+    """Spread and volume follow a number of the look, with noise; the move another's size, and a sign before it."""
     rng = np.random.default_rng(seed)
     numbers = rng.normal(size=(looks, COUNT)).astype(np.float32)
     place = np.concatenate([np.arange(1, pause + 1), [0], np.arange(1, looks - pause)])
     targets = rng.normal(size=(looks, 3)) * 0.3
     targets[:, 1] += numbers[:, 1]
     targets[:, 2] += numbers[:, 2] + 0.5
+    targets[:, 0] += np.abs(numbers[:, 4])
     targets[1:, 0] += np.sign(numbers[:-1, 3])
     targets[place == 0] = np.nan
     scales = np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
     return Day("XX1", 20240103, np.arange(looks) * 5 * 10**9, place, numbers, targets, scales, f"{seed:064x}")
 
 
-def made_up_course(seed=0):
-    day = made_up_day(seed=seed)
-    at = np.arange(len(day.time))
-    known = day.place > 0
-    return Course("XX1", (day,), (known & (at < 400),), (known & (at >= 410) & (at < 550),), (known & (at >= 560),))
+def made_up_course(seed=0, looks=700):
+    day = made_up_day(looks, seed)
+    at = np.arange(looks)
+    known, cut, last = day.place > 0, looks * 4 // 7, looks * 11 // 14
+    parts = at < cut, (at >= cut + 10) & (at < last), at >= last + 10
+    return Course("XX1", (day,), *((known & part,) for part in parts))
 
 
 @pytest.fixture(scope="module")
@@ -122,17 +124,20 @@ def test_look_by_look_gives_the_corrections_of_the_chunks(model, tmp_path, lora)
     assert k > 2 * LOOKS
 
 
-def test_training_begins_at_the_ridge_forecast_and_learns_what_it_leaves(model, tmp_path):
-    course = made_up_course()
-    learn = rows_of([course], "learn", ["XX1"])
-    file, history = teach([course], build(model), model, Schedule(steps=200, batch=8, every=50), tmp_path / "run")
+def test_what_is_learnt_goes_with_what_the_line_leaves_and_validation_is_no_worse_for_it(model, tmp_path):
+    course = made_up_course(looks=2_800)
+    schedule = Schedule(steps=150, batch=16, rate=1e-3, every=50)
+    file, history = teach([course], build(model), model, schedule, tmp_path / "run")
     one = trained(file, model)
-    line = skill(one.base.line(learn.numbers, 1), learn)
-    whole = skill(one.forecast("XX1", learn.numbers, corrections(one.teacher, learn)), learn)
-    assert min(line[1:]) > 0.8
-    assert min(whole[1:]) > 0.8
-    assert whole[0] > line[0] + 0.03
-    assert [row["steps"] for row in history] == [50, 100, 150, 200]
+    learn, validate = (rows_of([course], part, ["XX1"]) for part in ("learn", "validate"))
+    left, told = one.base.residual(learn)[:, 0], corrections(one.teacher, learn)[:, 0]
+    known = np.isfinite(left) & np.isfinite(told)
+    assert np.corrcoef(left[known], told[known])[0, 1] > 0.1
+    assert min(skill(one.base.line(learn.numbers, 1), learn)[1:]) > 0.8
+    line = skill(one.base.line(validate.numbers, 1), validate)
+    best = max(history, key=lambda row: row["validation/mean"])
+    assert best["validation/mean"] > line.mean() - 0.01  # which looks are judged differs a little
+    assert [row["steps"] for row in history] == [50, 100, 150]
 
 
 def test_every_contract_has_a_line_and_a_share_of_its_own():
@@ -143,7 +148,7 @@ def test_every_contract_has_a_line_and_a_share_of_its_own():
     base = Base.of(*parts, 2)
     np.testing.assert_allclose(base.weight[1, 1, 1], 1.0, atol=0.1)
     np.testing.assert_allclose(base.weight[2, 1, 1], -1.0, atol=0.1)
-    np.testing.assert_allclose(base.sd[1:], [[1.0, 0.3, 0.3]] * 2, rtol=0.15)
+    np.testing.assert_allclose(base.sd[1:], [[1.2, 0.3, 0.3]] * 2, rtol=0.15)
     learn = parts[0]
     left = base.residual(learn)
     correction = np.where(learn.contract[:, None] == 1, left, -left) * 2  # half of it helps the first, none the second

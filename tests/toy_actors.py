@@ -5,11 +5,13 @@ moves the mid 1.5 ticks against its maker on average: a fill earns d - 1.5 ticks
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 
+from lobarena.agents.checkpoints import Checkpoint, load, save
 from lobarena.sim.blocks import ROW, composed
 
 SHOWN = ("position / limit", "imbalance of the best sizes", "time left / length", "mid move since the last look")
@@ -89,14 +91,17 @@ def begun(learner: Any, market: ToyMarket, seed: int = 0) -> Any:
     return learner
 
 
-def assert_resumes(make: Callable[[], Any], market: ToyMarket, steps: int) -> None:
-    """Two slices in one go leave the bits that a slice, a new learner with what the first kept, and a slice leave."""
+def assert_resumes(make: Callable[[], Any], market: ToyMarket, steps: int, folder: Path) -> None:
+    """Two slices in one go leave the bits that a slice, a new learner with what a file kept, and a slice leave."""
     whole, first, second = (begun(make(), market, seed) for seed in (5, 5, 6))
     for done, seed in ((0.0, 11), (0.5, 12)):
         whole.learn(market, steps, done, seed)
     first.learn(market, steps, 0.0, 11)
-    second.load_weights(first.weights())
-    second.load_state(first.state())
+    save(folder, Checkpoint({}, first.weights(), first.state()))
+    kept = load(folder)
+    assert kept is not None
+    second.load_weights(kept.weights)
+    second.load_state(kept.state)
     logged = second.learn(market, steps, 0.5, 12)
     assert np.isfinite(list(logged.values())).all()
     assert_same(whole, second)

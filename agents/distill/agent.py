@@ -2,25 +2,26 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from lobarena.agents.base import Context, Quotes
+from lobarena.agents.base import NO_QUOTES, Context, Quotes
+from lobarena.agents.distill.decision import MARKET, QUOTED, WILD, decide, decide_all
 from lobarena.agents.distill.forecaster import forecaster
-from lobarena.agents.forecast import Forecast, Rule
-from lobarena.agents.foretold import Foretelling
-from lobarena.agents.quoting import View, Volatility, limit_of
+from lobarena.agents.forecast import Rule
+from lobarena.agents.quoting import limit_of
 from lobarena.agents.weight_file import WeightsError
 from lobarena.agents.windows.day import scales
-from lobarena.agents.windows.numbers import COUNT, STATE, read_one
+from lobarena.agents.windows.numbers import COUNT
 from lobarena.agents.windows.units import Units
 from lobarena.sim.types import OBSERVATION
 
 
 @dataclass
-class Distilled(Foretelling):
+class Distilled:
     """Students of one method of distillation, or of a control, trained by `lobarena distill`; their plain mean."""
 
     weights: str = ""  # student.safetensors of lobarena distill
@@ -52,33 +53,43 @@ class Distilled(Foretelling):
 
     def reset(self, context: Context) -> None:
         """A new episode."""
-        self._context, self._limit = context, limit_of(context, self.c)
         units = Units.of(context.fitted)
-        self._units, self._scales = units.record(), scales(units)
-        self._market = self._forecaster.follow()
-        self._look, self._state = np.zeros(1, OBSERVATION), np.zeros(1, STATE)
-        self._numbers = np.zeros(COUNT, np.float32)
-        read_one(self._look, self._state, self._units, self._numbers)  # what compiles does so before a clock runs
-        self._volatility = Volatility(context.fitted["sigma"])
+        market = np.zeros(1, MARKET)
+        market["units"], market["scales"] = units.record(), scales(units)
+        for name in ("gamma", "tau_s", "kappa_s", "kappa_c", "kappa_v"):
+            market[name] = getattr(self._rule, name)
+        market["least"], market["largest"], market["limit"] = self.least, context.order_size, limit_of(context, self.c)
+        market["sigma"] = context.fitted["sigma"]
+        self._market, self._look = market, np.zeros(1, OBSERVATION)
+        self._told, self._target = np.zeros(4), np.zeros((2, 1, 2), np.int64)
+        followed = self._forecaster.follow()
+        self._arrays = (market.ctypes.data, *followed.arrays, np.zeros(COUNT, np.float32))
+        self._decide = partial(decide, self._look.ctypes.data, *self._arrays, self._told, self._target)
+        self._decide()  # what compiles does so before a clock runs; a look of zeros is none
 
     def act(self, observation: Any) -> Quotes | None:
         """Quotes at every look, none while the history is short and where there is no mid."""
-        return self._quotes(observation)
-
-    def _foretell(self, seen: View | None, observation: Any) -> Forecast | None:
-        """None where there is no mid and while the history is short."""
         self._look[0] = observation
-        if not read_one(self._look, self._state, self._units, self._numbers) or seen is None:
-            return None
-        row = int(self._state[0]["looks"])
-        if row == 1:
-            self._market.begin()
-        told, confidence = self._market.read(self._numbers)
-        self._volatility.update(seen.published, seen.mid)
-        if row < self.least:
-            return None
-        move, spread, volume = (told * self._scales[:, 1] + self._scales[:, 0]).tolist()
-        return Forecast(move, max(0.0, spread), max(0.0, float(np.expm1(min(volume, 20.0)))), confidence)
+        found = self._decide()
+        if found != QUOTED:
+            return self._without(found)
+        ((bid, buy),), ((ask, sell),) = self._target.tolist()
+        return Quotes([(bid, buy)] if buy else (), [(ask, sell)] if sell else ())
+
+    def forecast(self, observations: np.ndarray) -> np.ndarray:
+        """Its forecasts at the looks of an episode, without quoting; as agents/foretold.py says."""
+        count = len(observations)
+        told, targets, found = np.zeros((count, 4)), np.zeros((count, 2, 1, 2), np.int64), np.zeros(count, np.int64)
+        decide_all(np.ascontiguousarray(observations), *self._arrays, told, targets, found)
+        if (found == WILD).any():
+            self._without(WILD)
+        told[found != QUOTED] = np.inf
+        return told
+
+    def _without(self, found: int) -> Quotes:
+        if found == WILD:
+            raise WeightsError(f"{self.weights} forecasts no finite price; train again, lobarena distill")
+        return NO_QUOTES
 
 
 @dataclass

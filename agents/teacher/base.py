@@ -1,8 +1,10 @@
 """What a teacher begins with: a ridge forecast from the numbers, contract by contract, and how far it is corrected.
 
-The language model learns what the line of a contract leaves over, in that contract's own standard deviations, and only
-the share of its correction that helped on validation days counts (our formulation). A contract that was not among
-those learnt from has the line of all of them together.
+The line of a contract is its own ridge forecast, or that of all contracts together plus a ridge forecast of what this
+one leaves over, whichever is better on validation days, target by target: where looks are few the others help. The
+language model learns what the line leaves over, in that contract's own standard deviations, and only the share of its
+correction that helped on validation days counts (our formulation). A contract that was not among those learnt from has
+the line of all of them together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,9 +45,13 @@ class Base:
             for task, one in zip(TASKS, y.std(0).tolist(), strict=True):
                 if one <= 1e-12:
                     raise ValueError(f"the target {task!r} is the same at every look of the training days; give others")
-            line = ridge(x, y, later, later_y)
-            weight[place] = line.weight / line.scale[:, None]
-            bias[place] = line.bias - (line.shift / line.scale) @ line.weight
+            lines = [
+                _line(x, y, later, later_y, weight[0] * share, bias[0] * share) for share in (0, 1)
+            ]  # alone, beside the first
+            errors = [((later_y - later @ slope - level) ** 2).mean(0) for slope, level in lines]
+            for k in range(len(TASKS)):
+                slope, level = lines[int(errors[1][k] < errors[0][k])]
+                weight[place, :, k], bias[place, k] = slope[:, k], level[k]
             left = y - (x @ weight[place] + bias[place])
             sd[place] = np.maximum(left.std(0), 1e-6)
         return cls(weight, bias, sd, np.ones(shape, np.float32))
@@ -95,6 +101,15 @@ class Base:
             if found is None or found.shape != shape or found.dtype != np.float32 or not np.isfinite(found).all():
                 raise WeightsError(f"array base.{name} is not float32{shape} of finite numbers; train again")
         return cls(**{name: arrays[f"base.{name}"] for name in _NAMES})
+
+
+def _line(
+    x: np.ndarray, y: np.ndarray, later: np.ndarray, later_y: np.ndarray, weight: np.ndarray, bias: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(COUNT, 3) and (3,): a line plus a ridge forecast of what it leaves over."""
+    line = ridge(x, y - x @ weight - bias, later, later_y - later @ weight - bias)
+    slope = line.weight / line.scale[:, None]
+    return weight + slope, bias + line.bias - line.shift @ slope
 
 
 def _known(rows: Rows, place: int) -> tuple[np.ndarray, np.ndarray]:
