@@ -30,6 +30,7 @@ AGENTS: dict[str, str] = {
     "llm": "lobarena.agents.llm.agent:Llm",
     "tuned-llm": "lobarena.agents.teacher.agent:TunedLlm",
     "student": "lobarena.agents.distill.agent:Distilled",
+    "untaught": "lobarena.agents.distill.agent:Untaught",
     "cmm": "lobarena.agents.distill.agent:Cmm",
 }
 GROUP = "lobarena.agents"

@@ -190,6 +190,6 @@ def _judge(
         return by_skill
 
     def judge(students: Students) -> Mapping[str, float]:
-        return by_skill(students) | dict(play(Forecaster(arrays_of(students), gate, about)))
+        return dict(by_skill(students)) | dict(play(Forecaster(arrays_of(students), gate, about)))
 
     return judge

@@ -109,9 +109,7 @@ class Evidence(BaseModel):
         return Plan(
             method=name,
             size=size,
-            design=replace(
-                Design(groups=min(3, self.layers), rank=self.rank, prune=self.prune), **changes.get("design", {})
-            ),
+            design=replace(design, **changes.get("design", {})),
             shares=replace(Shares(), **changes.get("shares", {})),
             gate=Gate(steps=self.gate_steps, every=min(50, self.gate_steps), seed=seed),
             schedule=Schedule(steps=self.steps, every=self.every, seed=seed, draw=Draw(self.chunks)),

@@ -19,12 +19,14 @@ from lobarena.agents.windows.numbers import COUNT
 from lobarena.agents.windows.units import Units
 from lobarena.sim.types import OBSERVATION
 
+PACKAGED = Path(__file__).parents[1] / "weights"
+
 
 @dataclass
 class Distilled:
     """Students of one method of distillation, or of a control, trained by `lobarena distill`; their plain mean."""
 
-    weights: str = ""  # student.safetensors of lobarena distill
+    weights: str = ""  # student.safetensors of lobarena distill; the packaged one if not given
     least: int = 8  # looks that are read before the first quotes
     gamma: float = Rule.gamma
     kappa_s: float = Rule.kappa_s
@@ -38,17 +40,19 @@ class Distilled:
     def __post_init__(self) -> None:
         if self.least < 1:
             raise WeightsError("least is 1 or more")
-        if not self.weights:
-            example = "cmm" if self.gated else "kd"
+        path = Path(self.weights).expanduser() if self.weights else PACKAGED / f"{self.name}.safetensors"
+        if not path.is_file():
+            method = "cmm" if self.gated else "kd"
             raise WeightsError(
-                f"{self.name} needs weights=FILE; train some with `lobarena distill {example}`, which names the file"
+                f"{path}: no such file; train some with `lobarena distill {method}`, which names its file, and give "
+                f"{self.name}:weights=FILE"
             )
         self._rule = Rule(self.gamma, Rule.tau_s, self.kappa_s, self.kappa_c, self.kappa_v)
-        self._forecaster = forecaster(self.weights)
-        self.digest = hashlib.sha256(Path(self.weights).expanduser().read_bytes()).hexdigest()
+        self._forecaster = forecaster(path)
+        self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if bool(self._forecaster.gate) != self.gated:
             other = "student" if self.gated else "cmm"
-            raise WeightsError(f"{self.weights} is of the agent {other!r}; give {other}:weights={self.weights}")
+            raise WeightsError(f"{path} is of the agent {other!r}; give {other}:weights={path}")
         self.parameters, self.flop = self._forecaster.parameters, self._forecaster.flop
 
     def reset(self, context: Context) -> None:
@@ -88,8 +92,15 @@ class Distilled:
 
     def _without(self, found: int) -> Quotes:
         if found == WILD:
-            raise WeightsError(f"{self.weights} forecasts no finite price; train again, lobarena distill")
+            raise WeightsError(f"{self.weights or self.name} forecasts no finite price; train again, lobarena distill")
         return NO_QUOTES
+
+
+@dataclass
+class Untaught(Distilled):
+    """One student of the size of CMM that had no teacher: the control that the others are compared with."""
+
+    name: ClassVar[str] = "untaught"
 
 
 @dataclass

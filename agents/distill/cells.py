@@ -132,7 +132,8 @@ def _directions(
     if design.random:
         drawn = np.linalg.qr(np.random.default_rng(seed).normal(size=(width, count)))[0]
         return np.asarray(drawn.T.reshape(len(cells), design.rank, width).transpose(0, 2, 1))
-    grams, crosses = {}, []
+    grams: dict[tuple[int, ...], np.ndarray] = {}
+    crosses = []
     for cell in cells:
         own = np.isin(regime, cell.regimes)
         if own.sum() < 2 * design.rank:

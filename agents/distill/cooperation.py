@@ -69,7 +69,7 @@ class Cooperation:
             raise TrainingError("CMM learns from a teacher; give what one told of the days that are learnt from")
         self.parts, self.shares, self.voice, self.units = parts, shares, voice, units
         self._told = lessons.told
-        self.trained: nn.Module = Maps(size, parts.to.shape[3], parts.whole.shape[2], seed)
+        self.trained = Maps(size, parts.to.shape[3], parts.whole.shape[2], seed)
         self._weight = torch.from_numpy(parts.weight).float()
         self._tasks = torch.from_numpy(parts.tasks).float()  # (K, 3)
         self._to = torch.from_numpy(parts.to).flatten(1, 2)  # (K, G D, r)
@@ -123,7 +123,7 @@ def pair_correlation(p: Tensor) -> Tensor:
     if students < 2:
         return p.sum() * 0
     x = unit((p - p.mean(1, keepdim=True)).transpose(1, 2).flatten(0, 1))  # (K r, N)
-    square = (x @ x.T).square().unflatten(1, (students, rank)).unflatten(0, (students, rank)).mean((1, 3))  # (K, K)
+    square: Tensor = (x @ x.T).square().reshape(students, rank, students, rank).mean((1, 3))  # (K, K)
     return (square.sum() - square.diagonal().sum()) / (students * (students - 1))
 
 

@@ -146,9 +146,9 @@ def fit(gate: Gate, tasks: np.ndarray, learn: Sight, validate: Sight) -> tuple[M
     for step in range(gate.steps):
         rng = np.random.default_rng([gate.seed, step])
         rows = torch.from_numpy(np.concatenate([rng.choice(own, gate.batch // REGIMES + 1) for own in by_regime]))
-        z, told, regime = learn.z[rows], learn.told[rows], learn.regime[rows]
-        mean = hajek.regime_means(hajek.embed(mixture.points(z, told), mixture.frequency), regime, REGIMES)
-        loss = functional.huber_loss(mixture(z, told, regime, mean)[0], learn.target[rows])
+        z, told, of = learn.z[rows], learn.told[rows], learn.regime[rows]
+        mean = hajek.regime_means(hajek.embed(mixture.points(z, told), mixture.frequency), of, REGIMES)
+        loss = functional.huber_loss(mixture(z, told, of, mean)[0], learn.target[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if not all(one.grad is None or one.grad.isfinite().all() for one in mixture.parameters()):

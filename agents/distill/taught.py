@@ -69,7 +69,7 @@ class Taught:
         """
         self.method = losses.method(name) if name else None
         self.name, self.units, self.maps = name, units, maps if self.method and self.method.needs_tokens else 1
-        self.trained: nn.Module = nn.ModuleList()
+        self.trained: nn.ModuleList = nn.ModuleList()
         known = lessons.known
         target = (lessons.target[known] - units.mean) / units.sd
         self.edges = quantile_edges(torch.from_numpy(target).float(), size.bins) if size.bins else None
@@ -137,7 +137,8 @@ class Taught:
         x = torch.from_numpy(self.voice.states(some)[:, -1]).double()
         y = torch.from_numpy(self._forecast(some)).double().sum(1)
         gram = x.T @ x / len(x) + penalty * torch.eye(x.shape[1], dtype=torch.float64)
-        return torch.linalg.solve(gram, x.T @ (y - y.mean()) / len(x)).unsqueeze(0)
+        found: Tensor = torch.linalg.solve(gram, x.T @ (y - y.mean()) / len(x))
+        return found.unsqueeze(0)
 
 
 def _told(lessons: Lessons) -> Told:

@@ -74,7 +74,9 @@ class Samples:
 class Objective(Protocol):
     """What a batch costs. `trained` learns beside the students and is thrown away at the end."""
 
-    trained: nn.Module
+    @property
+    def trained(self) -> nn.Module:
+        """Its own parameters."""
 
     def usable(self, lessons: Lessons) -> np.ndarray:
         """(n,) bool: looks that may be samples."""
@@ -122,10 +124,8 @@ def train(
                 rows, chunk, at = schedule.draw.draws(lessons, usable, schedule.seed, step)
                 own = rows[chunk, at]
                 read = students.read(torch.from_numpy(lessons.numbers[np.maximum(rows, 0)]))
-                places = torch.from_numpy(own)
-                samples = Samples(
-                    read, own, *map(torch.from_numpy, (chunk, at)), target[places], torch.from_numpy(regime[own])
-                )
+                places, of, step_in = map(torch.from_numpy, (own, chunk, at))
+                samples = Samples(read, own, of, step_in, target[places], torch.from_numpy(regime[own]))
                 told = _step(body, optimizer, objective.loss(students, samples), step, schedule, out)
                 advance(step + 1, schedule.steps, f"loss {told['loss']:.3f}")
                 if (step + 1) % schedule.every == 0 or step + 1 == schedule.steps:
