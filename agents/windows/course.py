@@ -56,4 +56,4 @@ def course(
     for name, found in masks.items():
         if not any(mask.any() for mask in found):
             raise ValueError(f"{symbol} has no look for {name}; give more days, or days with longer sessions")
-    return Course(symbol, tuple(days), **masks)
+    return Course(symbol, tuple(days), masks["learn"], masks["validate"], masks["test"])
