@@ -19,7 +19,7 @@ _SECOND = 1e9  # ns
 
 def bare(name: str) -> str:
     """An agent's name, or its whole spec, without the breakers behind it."""
-    return name.partition("+")[0] if _WORN.search(name) or name.count("+") == 1 and "(" in name else name
+    return name.partition("+")[0] if _WORN.search(name) or (name.count("+") == 1 and "(" in name) else name
 
 
 def worn(name: str, agent: Agent) -> Agent:
@@ -106,7 +106,7 @@ class Inventory(Breaker):
                 [(int(p), int(n)) for p, n in zip(observation[s], observation[f"{s}_size"], strict=True) if n > 0]
                 for s in ("own_bid", "own_ask")
             ]
-            answer = Quotes(*own)
+            answer = Quotes(own[0], own[1])
         take = answer.take if answer.take * position < 0 else 0
         return Quotes((), answer.asks, take) if position > 0 else Quotes(answer.bids, (), take)
 
@@ -168,7 +168,7 @@ class Volatility(Breaker):
 
 
 class Stale(Breaker):
-    """Where the market is as it was so many seconds ago, to the last lot and trade, or its stamp is so old: no quotes."""
+    """While stamp and volume of what is seen are so many seconds old: no quotes."""
 
     unit = "seconds"
 

@@ -128,7 +128,9 @@ def play(
                 continue
             quotes, charged = None, 0
             try:
-                for look in wire.deliver(market, seat, market.observation(seat)) if wire else [market.observation(seat)]:
+                for look in (
+                    wire.deliver(market, seat, market.observation(seat)) if wire else [market.observation(seat)]
+                ):
                     quotes, more = mind.decide(look)
                     charged += more
             except AgentError as error:
@@ -198,7 +200,9 @@ def _rows(
                 "flop": float(getattr(mind.agent, "flop", math.nan)) if mind else math.nan,
                 "prompt_tokens": sum(mind.log.prompt_tokens) if mind else 0,
                 "answer_tokens": sum(mind.log.answer_tokens) if mind else 0,
-                "notes": json.dumps((notes_of(mind.agent) if mind else {}) | (wire.notes(market, seat) if wire else {})),
+                "notes": json.dumps(
+                    (notes_of(mind.agent) if mind else {}) | (wire.notes(market, seat) if wire else {})
+                ),
                 **metrics.latency_percentiles(measured, "measured"),
                 "measured_cpu_us": cpu_us(mind.log) if mind else math.nan,
                 "measured_joules": mind.log.joules if mind and counter().there else math.nan,

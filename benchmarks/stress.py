@@ -139,7 +139,8 @@ def market_of(unit: StressUnit, config: StressConfig) -> Market:
 def play_one(job: Job, lost: str = "") -> dict[str, Any]:
     """The rows of one episode; `lost` says why nobody can play it."""
     config, unit = job.config, job.unit
-    assert isinstance(config, StressConfig) and isinstance(unit, StressUnit)
+    assert isinstance(config, StressConfig)
+    assert isinstance(unit, StressUnit)
     e = unit.episode
     scene = scene_of_unit(unit.day, e.opens, e.closes, unit.story, config.seed)
     market = market_of(unit, config)
@@ -165,7 +166,8 @@ def stressed_seat(config: StressConfig, scene: Scene) -> Seat:
 
 
 def _warm(job: Job) -> None:
-    assert isinstance(job.unit, StressUnit) and isinstance(job.config, StressConfig)
+    assert isinstance(job.unit, StressUnit)
+    assert isinstance(job.config, StressConfig)
     market, episode = market_of(job.unit, job.config), job.unit.episode
     market.start([Seat()], episode.opens, episode.opens + 2 * 10**9)
     while (seat := market.run()) > 0:

@@ -158,7 +158,9 @@ def _play(job: Job, lost: str = "", watch: Callable[[Market], None] | None = Non
     config, unit = job.config, job.unit
     table = entries(config)
     seated = [Entry(label, *table[label], job.charges[label]) for label in unit.labels]
-    terms = Terms(config.seed, seat_of(config), config.order_size, config.deadline_ms / 1e3, config.deadlines, job.fitted)
+    terms = Terms(
+        config.seed, seat_of(config), config.order_size, config.deadline_ms / 1e3, config.deadlines, job.fitted
+    )
     return play(_market(unit, config), unit.episode, seated, terms, lost, watch)
 
 

@@ -23,8 +23,12 @@ def stress(
     out: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Results folder; results/stress-DIGEST if not given.")
     ] = None,
-    search: Annotated[bool, typer.Option("--search", help="Find the size of each episode that ruins an agent.")] = False,
-    random: Annotated[int, typer.Option(min=0, help="Play so many random compositions of shocks, look for breaks.")] = 0,
+    search: Annotated[
+        bool, typer.Option("--search", help="Find the size of each episode that ruins an agent.")
+    ] = False,
+    random: Annotated[
+        int, typer.Option(min=0, help="Play so many random compositions of shocks, look for breaks.")
+    ] = 0,
     processes: Annotated[int | None, typer.Option(min=1, help="Episodes at a time; one a core if not given.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete another run in RUN first.")] = False,
     json: Json = None,
@@ -56,7 +60,7 @@ def stress(
     _show(run, json)
 
 
-stress = with_settings(stress, StressConfig)  # type: ignore[assignment]
+stress = with_settings(stress, StressConfig)
 
 
 def _play(config: StressConfig, run: Path, processes: int | None, overwrite: bool) -> None:

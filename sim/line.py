@@ -5,7 +5,8 @@ knows: it is played as ever, and orders still pass.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,21 +17,22 @@ FAULTS = ("outage", "stale", "duplicated", "out of order", "clock")
 MARKET = ("published", "bid", "bid_size", "ask", "ask_size", "last", "volume", "turnover", "phase")
 
 
-class Span(Protocol):
-    """One fault: from `start` to `end` (ns UTC), `what` of FAULTS, `amount` ns of a clock that jumps."""
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a line does for a while."""
 
-    start: int
+    start: int  # ns UTC
     end: int
-    what: str
-    amount: int
+    what: str  # of FAULTS
+    amount: int = 0  # ns, of a clock that jumps
 
 
 class Line:
     """The lines of all seats of one episode."""
 
-    def __init__(self, faults: Sequence[Span]) -> None:
+    def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
-        self.last: dict[int, np.ndarray] = {}  # by seat, the market as seen before the feed stood still
+        self.last: dict[int, np.ndarray] = {}  # by seat, the market as it was last seen
         self.held: dict[int, np.ndarray] = {}  # by seat, the look that a later one will overtake
 
     def deliver(self, seat: int, look: Any) -> list[Any]:
@@ -48,6 +50,8 @@ class Line:
         if FAULTS[STALE] in acting and seat in self.last:
             for name in MARKET:
                 seen[name] = self.last[seat][name]
+        else:
+            self.last[seat] = seen.copy()
         if clock := acting.get(FAULTS[CLOCK]):
             seen["time"] += clock.amount
         looks = [seen[0]]

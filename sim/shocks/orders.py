@@ -1,6 +1,8 @@
 """Shocks that are orders: the crowd sends them beyond the record, and the matching engine fills them."""
 
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -63,18 +65,22 @@ class Stuff(Shock):
     def check(self) -> None:
         """Not more than a burst may hold."""
         self.require(self.rate > 0 and self.rate * self.for_s <= _MOST, f"rate x for_s is over {_MOST:,} orders")
-        self.require(self.ticks >= 0, f"ticks is {self.ticks}; not below 0: it would be a quote that others meet")
+        self.require(self.ticks >= 1, f"ticks is {self.ticks}; give 1 or more: at the best price others would meet it")
         self.require(0 < self.stay_ms <= 100, f"stay_ms is {self.stay_ms}; give up to 100")
 
     def paint(self, scene: Scene) -> None:
-        """Pairs of an order and its cancel, both between the same two publications."""
+        """Only when all rows are painted is it known what is behind the best prices."""
         start, end = self.span(scene)
+        scene.late.append(partial(self._burst, start=start, end=end))
+
+    def _burst(self, scene: Scene, start: int, end: int) -> None:
+        """Pairs of an order and its cancel between two publications of the same best prices."""
         rng = scene.draws("stuff", start)
         stay, made = round(self.stay_ms * 1e6), []
         shown = scene.rows[(scene.rows["time"] >= start) & (scene.rows["time"] <= end)]
-        for row, after in zip(shown[:-1], shown[1:], strict=True):
+        for row, after in pairwise(shown):
             room = int(after["time"] - row["time"]) - stay - 2 * _GAP
-            if room <= 0:
+            if room <= 0 or any(row[side][0] != after[side][0] for side in ("bid", "ask")):
                 continue
             count = int(rng.poisson(self.rate * room / 1e9))
             places = rng.random((2, count))

@@ -39,7 +39,8 @@ class Move(Shock):
         scene.spans.append((start, start + round(self.points[-1][0] * SECOND)))
         rows, mid = scene.after(start, 2**62), scene.mid(start)
         seconds = (scene.rows["time"][rows] - start) / SECOND
-        path = np.interp(seconds, *zip(*self.points, strict=True))
+        times, values = np.array(self.points, np.float64).T
+        path = np.interp(seconds, times, values)
         up, down = (mid / 100, mid / 100) if self.unit == "percent" else (scene.upper - mid, mid - scene.lower)
         scene.displace(rows, np.rint(np.where(path > 0, path * up, path * down)))
         shots = scene.rows

@@ -5,7 +5,7 @@ moment asked for, and what happens later is inferred from the changed rows with 
 Prices are ticks, sizes lots, times ns UTC. How shocks are painted is our formulation.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from lobarena.data.recording import Quarantine, Recording
 from lobarena.data.schema import ASK, AUCTION, BID, EVENT, SETTLEMENT, SNAPSHOT, UNKNOWN
 from lobarena.sim.feed import Feed, snapshot_feed
+from lobarena.sim.line import Fault
 from lobarena.sim.random import generator
 from lobarena.sim.types import NONE
 
@@ -30,16 +31,6 @@ class Patch:
     factor: float = 1.0
     added: float = 0.0
     seats: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What a seat's line does for a while (`sim/line.py`)."""
-
-    start: int  # ns UTC
-    end: int
-    what: str  # of LINE_FAULTS
-    amount: int = 0  # ns, of a clock that jumps
 
 
 @dataclass
@@ -63,11 +54,12 @@ class Scene:
     halts: list[tuple[int, int]] = field(default_factory=list)  # ns UTC in which nothing may trade
     spans: list[tuple[int, int]] = field(default_factory=list)  # ns UTC of every shock
     messages: int = 0  # crowd messages beyond the record
+    late: list[Callable[["Scene"], None]] = field(default_factory=list)  # done when all rows are painted
 
     def begin(self, at_s: float) -> int:
         """The first publication at or after so many seconds from the opening, or the window's last: ns UTC."""
         times = self.rows["time"]
-        return int(times[min(np.searchsorted(times, self.opens + round(at_s * SECOND)), len(times) - 1)])
+        return int(times[min(int(np.searchsorted(times, self.opens + round(at_s * SECOND))), len(times) - 1)])
 
     def after(self, start: int, end: int) -> np.ndarray:
         """Numbers of the rows with start < time <= end."""
@@ -79,7 +71,7 @@ class Scene:
 
     def mid(self, time: int) -> float:
         """Ticks, as last published at `time`, in a one-sided book the price that there is."""
-        for row in self.rows[self.at(time) :: -1]:
+        for row in self.rows[: self.at(time) + 1][::-1]:
             there = [float(row[side][0]) for side in ("bid", "ask") if row[f"{side}_size"][0]]
             if there:
                 return sum(there) / len(there)
@@ -136,9 +128,11 @@ def scene_of(recording: Recording, opens: int, closes: int, seed: int = 0) -> Sc
 
 def feed_of_scene(scene: Scene) -> Feed:
     """The painted window as a market: legal prices, whole ladders, volume and turnover that add up."""
-    scene = replace(scene, rows=scene.rows.copy())
+    scene = replace(scene, rows=scene.rows.copy(), events=list(scene.events))
     _within_limits(scene)
     _orderly(scene)
+    for paint in scene.late:
+        paint(scene)
     rows = scene.rows
     rows["volume"] = np.cumsum(scene.lots)
     rows["turnover"] = np.cumsum(scene.value) if scene.valued else UNKNOWN
@@ -155,9 +149,9 @@ def feed_of_scene(scene: Scene) -> Feed:
 
 def _limits(recording: Recording) -> tuple[int, int]:
     shots = recording.snapshots
-    recorded = shots[(shots["lower"] > 0) & (shots["upper"] > shots["lower"])]
+    recorded = np.flatnonzero((shots["lower"] > 0) & (shots["upper"] > shots["lower"]))
     if len(recorded):
-        return int(recorded["lower"][0]), int(recorded["upper"][0])
+        return int(shots["lower"][recorded[0]]), int(shots["upper"][recorded[0]])
     named = [shots[side][shots[f"{side}_size"] > 0] for side in ("bid", "ask")]
     prices = np.concatenate([*named, shots["last"][shots["last"] > 0]])
     first = int(shots["last"][shots["last"] > 0][0]) if (shots["last"] > 0).any() else int(prices[0])
@@ -168,10 +162,7 @@ def _limits(recording: Recording) -> tuple[int, int]:
 def _within_limits(scene: Scene) -> None:
     """Nothing is quoted or traded beyond the daily limits: what was pushed there stands, one-sided, at the limit."""
     rows, lower, upper = scene.rows, scene.lower, scene.upper
-    for side, limit, beyond in (
-        ("ask", upper, rows["ask"] > upper),
-        ("bid", lower, rows["bid"] < lower),
-    ):
+    for side, beyond in (("ask", rows["ask"] > upper), ("bid", rows["bid"] < lower)):
         rows[f"{side}_size"][beyond] = 0
         rows[side][beyond] = 0
     for side, limit, step in (("bid", upper, -1), ("ask", lower, 1)):

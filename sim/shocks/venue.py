@@ -6,10 +6,11 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from lobarena.data.schema import AUCTION, BREAK, CONTINUOUS, PHASE
-from lobarena.sim.line import CLOCK, FAULTS
-from lobarena.sim.shocks.scene import SECOND, Fault, Patch, Scene
+from lobarena.sim.line import CLOCK, FAULTS, Fault
+from lobarena.sim.shocks.scene import SECOND, Patch, Scene
 from lobarena.sim.shocks.shock import Shock
 
+LIMITS = ("position limit", "largest order")  # rules that can only fall
 _MOST_MS = 9_000.0  # an image under way for longer than 10 s has no place in a seat's ring
 
 
@@ -18,7 +19,7 @@ class Halt(Shock):
     """Trading stops: the crowd's orders leave, those of the seats rest; the record of that time does not happen.
 
     With `auction_s`, orders are collected for so long before the end, then all match at one price; the market goes on
-    at the record's prices, displaced by what other shocks say.
+    at the record's prices, displaced by what other shocks say. A halt that would overlap another is part of it.
     """
 
     auction_s: float = 0.0  # s of call before the end; 0 reopens without an auction
@@ -33,6 +34,8 @@ class Halt(Shock):
     def paint(self, scene: Scene) -> None:
         """No rows inside; an empty book at the beginning, and the auction's at the end."""
         start, end = self.span(scene)
+        if any(start <= other_end and other_start <= end for other_start, other_end in scene.halts):
+            return
         inside = (scene.rows["time"] > start) & (scene.rows["time"] <= end)
         scene.rows, scene.lots, scene.value = scene.rows[~inside], scene.lots[~inside], scene.value[~inside]
         later = scene.after(end, 2**62)
@@ -77,7 +80,7 @@ class Rule(Shock):
     def check(self) -> None:
         """A factor; a limit cannot rise above what agents were told."""
         self.require(0 <= self.times <= 1_000, f"times is {self.times}; give a factor from 0 to 1000")
-        limit = self.rule in ("position limit", "largest order")
+        limit = self.rule in LIMITS
         self.require(not limit or self.times <= 1, f"times is {self.times}; a limit falls: give a factor up to 1")
 
     def paint(self, scene: Scene) -> None:
@@ -89,12 +92,12 @@ class Rule(Shock):
             "position limit": ("position_limit",),
             "largest order": ("largest",),
         }[self.rule]
-        seats = self.rule in ("position limit", "largest order")
+        seats = self.rule in LIMITS
         scene.patches += [Patch(start, end, name, factor=self.times, seats=seats) for name in names]
 
     def scaled(self, by: float) -> "Rule":
         """Limits fall where others rise."""
-        falls = self.rule in ("position limit", "largest order")
+        falls = self.rule in LIMITS
         times = min(1.0, self.times / by) if falls and by > 0 else min(1_000.0, self.times * by)
         return Rule(self.at_s, self.for_s, self.rule, times)
 
