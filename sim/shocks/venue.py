@@ -5,12 +5,13 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from lobarena.data.schema import AUCTION, BREAK, CONTINUOUS, PHASE
+from lobarena.data.schema import AUCTION, BREAK, CALL, CONTINUOUS, PHASE
 from lobarena.sim.line import CLOCK, FAULTS, Fault
 from lobarena.sim.shocks.scene import SECOND, Patch, Scene
 from lobarena.sim.shocks.shock import Shock
 
 LIMITS = ("position limit", "largest order")  # rules that can only fall
+_TOLD = 100_000_000  # ns after its beginning that a halt is published
 _MOST_MS = 9_000.0  # an image under way for longer than 10 s has no place in a seat's ring
 
 
@@ -45,12 +46,13 @@ class Halt(Shock):
         phases = [(start, PHASE, BREAK, 0, 0, 0.0)]
         scene.halts.append((start, end))
         opened = empty.copy()
-        empty["time"] = start + 1_000_000
+        empty["time"] = start + _TOLD
         scene.insert(empty)
         if self.auction_s and len(later):
             called = empty.copy()
             called["time"] = end - round(self.auction_s * SECOND)
             scene.insert(called)
+            phases.append((int(called["time"][0]) - 1, PHASE, CALL, 0, 0, 0.0))  # seen in that row
             opened = scene.rows[scene.at(int(scene.rows["time"][scene.rows["time"] > end][0]))].copy().reshape(1)
             opened["time"], opened["kind"] = end, AUCTION
             price = _middle(opened[0], scene.mid(start))
