@@ -13,13 +13,15 @@ from typing import Any
 
 from lobarena.agents.base import NO_QUOTES, Agent, Context, Quotes
 
-_WORN = re.compile(r"\+([a-z]+)\(([^()+]*)\)")
+_FIRST = re.compile(r"\+[a-z]+\(")
+_WORN = re.compile(r"\+([a-z]+)\(([^()]*)\)")
 _SECOND = 1e9  # ns
 
 
 def bare(name: str) -> str:
     """An agent's name, or its whole spec, without the breakers behind it."""
-    return name.partition("+")[0] if _WORN.search(name) or (name.count("+") == 1 and "(" in name) else name
+    first = _FIRST.search(name)
+    return name[: first.start()] if first else name
 
 
 def worn(name: str, agent: Agent) -> Agent:

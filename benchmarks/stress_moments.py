@@ -103,9 +103,13 @@ def moment(results: Results, row: Mapping[str, Any], book: np.ndarray | None, sp
     shape = {"type": "rect", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "x0": span[0], "x1": span[1]}
     layout = {
         "height": 820,
-        "xaxis": {"title": {"text": "time since the window opened (s)"}, "anchor": "y4"},
+        "xaxis": {
+            "title": {"text": "time since the window opened (s)"},
+            "anchor": "y4",
+            "range": [0, (int(row["closes"]) - opens) / SECOND],
+        },
         "yaxis": {"title": {"text": "price (ticks)"}, "domain": [0.52, 1.0]},
-        "yaxis2": {**axis, "title": {"text": "lots shown"}, "domain": [0.36, 0.49], "type": "log"},
+        "yaxis2": {**axis, "title": {"text": "lots shown"}, "domain": [0.36, 0.49], "type": "log", "dtick": 1},
         "yaxis3": {**axis, "title": {"text": "lots held"}, "domain": [0.2, 0.33]},
         "yaxis4": {**axis, "title": {"text": "PnL"}, "domain": [0.0, 0.17]},
         "shapes": [shape | {"fillcolor": "rgba(255,114,92,0.10)", "line": {"width": 0}, "layer": "below"}],

@@ -27,6 +27,7 @@ from lobarena.sim.synthetic import embedded
 from lobarena.sim.types import GATE_SHUT
 
 MINUTES = 6
+SEAT = Seat(position_limit=20)
 NAMES = [path.stem for path in sorted(FOLDER.glob("*.toml"))]
 
 
@@ -51,7 +52,7 @@ def window(day: Recording, *shocks: Shock, minutes: float = MINUTES) -> Scene:
 class Seen:
     """One seat through a window: its looks as bytes by time, and what did not hold."""
 
-    def __init__(self, scene: Scene, agent: Any = None, seat: Seat = Seat(position_limit=20)) -> None:
+    def __init__(self, scene: Scene, agent: Any = None, seat: Seat = SEAT) -> None:
         self.guard = Guard(scene, seat.position_limit)
         self.market = Market(feed_of_scene(scene))
         self.market.start([], 0, 2**62)
