@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from lobarena.agents.base import Agent
+from lobarena.agents.breakers import bare, worn
 
 AGENTS: dict[str, str] = {
     "foic": "lobarena.agents.foic:Foic",
@@ -42,8 +43,8 @@ def known() -> dict[str, str]:
 
 
 def load(name: str) -> type[Agent]:
-    """The class of an agent; ValueError names the nearest known one."""
-    table = known()
+    """The class of an agent, breakers left aside; ValueError names the nearest known one."""
+    table, name = known(), bare(name)
     if name not in table:
         near = get_close_matches(name, table, 1, 0.0)[0]
         raise ValueError(f"no agent {name!r}; did you mean {near!r}? Known: {', '.join(sorted(table))}")
@@ -56,7 +57,7 @@ def load(name: str) -> type[Agent]:
 
 
 def make(name: str, **parameters: Any) -> Agent:
-    """A new agent; ValueError names the nearest known agent or parameter."""
+    """A new agent with the breakers that its name puts on; ValueError names the nearest known name or parameter."""
     agent = load(name)
     slots = _parameters(agent)
     for key in parameters:
@@ -64,19 +65,23 @@ def make(name: str, **parameters: Any) -> Agent:
             near = get_close_matches(key, slots, 1, 0.0)
             hint = f"did you mean {near[0]!r}? It has {', '.join(slots)}" if near else "it has none"
             raise ValueError(f"agent {name!r} has no parameter {key!r}; {hint}")
-    return agent(**parameters)
+    return worn(name, agent(**parameters))
 
 
 def parse(spec: str) -> tuple[str, dict[str, Any]]:
-    """ "foic:N=1,M=2" -> ("foic", {"N": 1, "M": 2}); ValueError for unknown names, parameters and values."""
-    name, _, rest = spec.partition(":")
-    name = name.strip()
+    """ "foic:N=1,M=2" -> ("foic", {"N": 1, "M": 2}); ValueError for unknown names, parameters and values.
+
+    Breakers stay with the name: "foic:N=1+loss(5000)" -> ("foic+loss(5000)", {"N": 1}).
+    """
+    plain = bare(spec)
+    name, _, rest = plain.partition(":")
+    name = name.strip() + spec[len(plain) :]
     slots = _parameters(load(name))
     parameters: dict[str, Any] = {}
     for part in filter(None, (piece.strip() for piece in rest.split(","))):
         key, sign, text = (piece.strip() for piece in part.partition("="))
         if not sign:
-            raise ValueError(f"{spec!r}: {part!r} is no parameter; write {name}:NAME=VALUE,...")
+            raise ValueError(f"{spec!r}: {part!r} is no parameter; write {bare(name)}:NAME=VALUE,...")
         if key in slots:
             parameters[key] = _value(spec, key, text, slots[key])
         else:

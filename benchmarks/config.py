@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -105,7 +105,20 @@ class Config(BaseModel):
         return value.strip()
 
 
-def settings(path: str | Path | None = None, options: Mapping[str, Any] | None = None) -> Config:
+Settings = TypeVar("Settings", bound=Config)
+
+
+@overload
+def settings(path: str | Path | None = None, options: Mapping[str, Any] | None = None) -> Config: ...
+
+
+@overload
+def settings(path: str | Path | None, options: Mapping[str, Any] | None, kind: type[Settings]) -> Settings: ...
+
+
+def settings(
+    path: str | Path | None = None, options: Mapping[str, Any] | None = None, kind: type[Config] = Config
+) -> Config:
     """Defaults, the TOML file at `path` over them, `options` that are not None over both; ConfigError names the fix."""
     values: dict[str, Any] = {}
     if path is not None:
@@ -118,11 +131,11 @@ def settings(path: str | Path | None = None, options: Mapping[str, Any] | None =
     values |= {key: value for key, value in (options or {}).items() if value is not None}
     where = f"{path}: " if path is not None else ""
     for key in values:
-        if key not in Config.model_fields:
-            near = get_close_matches(key, Config.model_fields, 1, 0.0)[0]
+        if key not in kind.model_fields:
+            near = get_close_matches(key, kind.model_fields, 1, 0.0)[0]
             raise ConfigError(f"{where}unknown setting {key!r}; did you mean {near!r}?")
     try:
-        config = Config(**values)
+        config = kind(**values)
     except ValidationError as error:
         raise ConfigError(where + "; ".join(_explain(fault) for fault in error.errors())) from error
     if not config.recorded_from and any(mode_of(config, label).kind == "recorded" for label in config.agents):

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -62,6 +62,16 @@ class Terms:
     fitted: dict[str, float]
 
 
+class Wire(Protocol):
+    """Stands between the market and the agents of an episode."""
+
+    def deliver(self, market: Market, seat: int, look: Any) -> list[Any]:
+        """What of a look reaches the agent now: none, one or several, in order. The last answer holds."""
+
+    def notes(self, market: Market, seat: int) -> dict[str, int]:
+        """Counts of a finished episode that go beside the agent's own."""
+
+
 def play(
     market: Market,
     episode: Episode,
@@ -69,13 +79,14 @@ def play(
     terms: Terms,
     lost: str = "",
     watch: Callable[[Market], None] | None = None,
+    wire: Wire | None = None,
 ) -> dict[str, Any]:
     """Run one episode: {table: rows} as `ResultWriter.write` takes them.
 
     Agents draw from streams named by what they are, so that no agent's numbers depend on who else plays. An agent
     that fails loses its seat: its orders leave at once, its position is closed at the end. With `lost`, the reason why
     no agent can play, every seat has failed from the start. `watch` is called once before the first event, to set the
-    market's pause, and then at each pause.
+    market's pause, and then at each pause. `wire` may keep looks from the agents, or give them others.
     """
     place = (episode.contract, episode.day, episode.segment)
     market.start([terms.seat] * len(entries), episode.opens, episode.closes, _seed(terms.seed, *place))
@@ -115,8 +126,13 @@ def play(
             if mind is None:
                 market.expel(seat)
                 continue
+            quotes, charged = None, 0
             try:
-                quotes, charged = mind.decide(market.observation(seat))
+                for look in (
+                    wire.deliver(market, seat, market.observation(seat)) if wire else [market.observation(seat)]
+                ):
+                    quotes, more = mind.decide(look)
+                    charged += more
             except AgentError as error:
                 errors[seat - 1] = str(error)
                 market.expel(seat)
@@ -125,7 +141,7 @@ def play(
                 market.decide(seat, keep=True, thinking_ns=charged)
             else:
                 market.decide(seat, quotes.bids, quotes.asks, quotes.take, thinking_ns=charged)
-    return _rows(market, episode, entries, minds, errors, terms)
+    return _rows(market, episode, entries, minds, errors, terms, wire)
 
 
 def _seed(seed: int, *place: str | int) -> int:
@@ -139,6 +155,7 @@ def _rows(
     minds: Sequence[Mind | None],
     errors: Sequence[str],
     terms: Terms,
+    wire: Wire | None,
 ) -> dict[str, Any]:
     tables: dict[str, list[Any]] = {"episodes": [], "fills": [], "decisions": [], "curve": []}
     marks = _marks(market)
@@ -183,7 +200,9 @@ def _rows(
                 "flop": float(getattr(mind.agent, "flop", math.nan)) if mind else math.nan,
                 "prompt_tokens": sum(mind.log.prompt_tokens) if mind else 0,
                 "answer_tokens": sum(mind.log.answer_tokens) if mind else 0,
-                "notes": json.dumps(notes_of(mind.agent) if mind else {}),
+                "notes": json.dumps(
+                    (notes_of(mind.agent) if mind else {}) | (wire.notes(market, seat) if wire else {})
+                ),
                 **metrics.latency_percentiles(measured, "measured"),
                 "measured_cpu_us": cpu_us(mind.log) if mind else math.nan,
                 "measured_joules": mind.log.joules if mind and counter().there else math.nan,

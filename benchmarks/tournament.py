@@ -47,17 +47,17 @@ def run(
         raise ConfigError(f"{seats} agents in one book; at most {MAX_SEATS}, or leave the arena out of tracks")
     recorded = latencies(config)
     check_tokens(config)
-    manifest = new_manifest(config.model_dump(mode="json"), config.seed, _data_rows(programme), describe_agents(config))
+    manifest = new_manifest(config.model_dump(mode="json"), config.seed, data_rows(programme), describe_agents(config))
     writer = ResultWriter(out, manifest, overwrite=overwrite)
     done = writer.done()
     left = [unit for unit in everything if unit.name not in done]
     count = len(everything) - len(left)
     if on_progress:
         on_progress(count, len(everything), "")
-    fitted = _fit(programme) if left else {}
+    fitted = fit_of(programme) if left else {}
     rates = writer.noted("rates", lambda: measured_rates(config)) if left else {}
-    jobs = [_Job(config, unit, fitted[unit.day.symbol], charges(config, unit, recorded, rates)) for unit in left]
-    for job, rows in _play_all(jobs, processes):
+    jobs = [Job(config, unit, fitted[unit.day.symbol], charges(config, unit, recorded, rates)) for unit in left]
+    for job, rows in play_all(jobs, processes, _play, _warm):
         writer.write(job.unit.name, **rows)
         count += 1
         if on_progress:
@@ -81,31 +81,37 @@ def data_root(config: Config) -> Path:
     return root
 
 
-class _Job:
+class Job:
     """An episode with all that it needs, small enough to be sent to another process."""
 
     def __init__(self, config: Config, unit: Unit, fitted: dict[str, float], charges: dict[str, Charge]) -> None:
         self.config, self.unit, self.fitted, self.charges = config, unit, fitted, charges
 
 
-def _play_all(jobs: Sequence[_Job], processes: int) -> Iterator[tuple[_Job, dict[str, Any]]]:
+def play_all(
+    jobs: Sequence[Job],
+    processes: int,
+    play_one: Callable[..., dict[str, Any]],
+    warm: Callable[[Job], None],
+) -> Iterator[tuple[Job, dict[str, Any]]]:
+    """Each job with its rows, in processes; one whose process dies twice is played as lost, `play_one(job, why)`."""
     if processes <= 1:
         for job in jobs:
-            yield job, _play(job)
+            yield job, play_one(job)
         return
     left = list(jobs)
     if left:  # kernels are compiled and cached here, once, and not by every process
-        _warm(left[0])
+        warm(left[0])
     deaths: dict[str, int] = {}
     alone = False  # after a death, one at a time, to learn whose it was
     while left:
         pool = ProcessPoolExecutor(1 if alone else processes, get_context("spawn"), _ignore_interrupts)
-        waiting: dict[Future[dict[str, Any]], _Job] = {}
+        waiting: dict[Future[dict[str, Any]], Job] = {}
         queue = iter(left)
         try:
             while True:
                 for job in queue:
-                    waiting[pool.submit(_play, job)] = job
+                    waiting[pool.submit(play_one, job)] = job
                     if len(waiting) >= (1 if alone else 2 * processes):
                         break
                 if not waiting:
@@ -122,7 +128,7 @@ def _play_all(jobs: Sequence[_Job], processes: int) -> Iterator[tuple[_Job, dict
                 deaths[job.unit.name] = deaths.get(job.unit.name, 0) + 1
                 if deaths[job.unit.name] > 1:
                     left.remove(job)
-                    yield job, _play(job, f"the process that played this episode died twice ({error})")
+                    yield job, play_one(job, f"the process that played this episode died twice ({error})")
             alone = True
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -143,19 +149,27 @@ def unit_of(config: Config, episode: int) -> tuple[Unit, float]:
 def replay(config: Config, unit: Unit, results: Results, watch: Callable[[Market], None]) -> None:
     """Play one episode of a run once more with the latencies that it had, watched; what `watch` raises ends it."""
     programme = [one for one in fields(config, data_root(config)) if one.symbol == unit.day.symbol]
-    job = _Job(config, unit, _fit(programme)[unit.day.symbol], as_charged(results, unit))
+    job = Job(config, unit, fit_of(programme)[unit.day.symbol], as_charged(results, unit))
     _play(job, watch=watch)
 
 
-def _play(job: _Job, lost: str = "", watch: Callable[[Market], None] | None = None) -> dict[str, Any]:
+def _play(job: Job, lost: str = "", watch: Callable[[Market], None] | None = None) -> dict[str, Any]:
     """The rows of one episode; `lost` says why nobody can play it, which fails all its seats."""
     config, unit = job.config, job.unit
     table = entries(config)
     seated = [Entry(label, *table[label], job.charges[label]) for label in unit.labels]
+    terms = Terms(
+        config.seed, seat_of(config), config.order_size, config.deadline_ms / 1e3, config.deadlines, job.fitted
+    )
+    return play(_market(unit, config), unit.episode, seated, terms, lost, watch)
+
+
+def seat_of(config: Config) -> Seat:
+    """The venue's rules for every seat."""
     latency = Latency(
         int(config.feed_ms * 1e6), int(config.order_ms * 1e6), int(config.report_ms * 1e6), config.network_spread
     )
-    seat = Seat(
+    return Seat(
         latency=latency,
         every_ns=int(config.every_ms * 1e6),
         position_limit=config.position_limit,
@@ -163,11 +177,9 @@ def _play(job: _Job, lost: str = "", watch: Callable[[Market], None] | None = No
         message_limit=config.message_limit,
         capital=config.capital,
     )
-    terms = Terms(config.seed, seat, config.order_size, config.deadline_ms / 1e3, config.deadlines, job.fitted)
-    return play(_market(unit, config), unit.episode, seated, terms, lost, watch)
 
 
-def _warm(job: _Job) -> None:
+def _warm(job: Job) -> None:
     market, episode = _market(job.unit, job.config), job.unit.episode
     market.start([Seat()], episode.opens, episode.opens + 2 * 10**9)
     while (seat := market.run()) > 0:
@@ -191,7 +203,7 @@ def _feed(day: DayFile, seed: int) -> Feed:
     return feed_of(read_day(day), seed)
 
 
-def _fit(programme: Sequence[Field]) -> dict[str, dict[str, float]]:
+def fit_of(programme: Sequence[Field]) -> dict[str, dict[str, float]]:
     """What each contract's agents are told of its past."""
     from lobarena.agents.calibration import fit
 
@@ -201,7 +213,7 @@ def _fit(programme: Sequence[Field]) -> dict[str, dict[str, float]]:
     }
 
 
-def _data_rows(programme: Sequence[Field]) -> list[dict[str, Any]]:
+def data_rows(programme: Sequence[Field]) -> list[dict[str, Any]]:
     rows = []
     for contract in programme:
         for day in dict.fromkeys((*contract.train, *contract.test)):

@@ -55,6 +55,7 @@ LEVEL = 9  # the crowd holds `size` lots at the level `price` from now on, 0 non
 TRADE = 10  # `size` lots trade at exactly `price`, `side` attacked (records of level changes)
 REDUCE = 11  # the crowd order `ref` loses `size` lots where it stands
 CLEAR = 12  # the crowd's orders of both sides leave the book: the record begins anew
+SWEEP = 13  # a crowd order beyond the record takes up to `size` at `price` or better; what it took is owed
 EVENT_KINDS = {
     LIMIT: "limit",
     TAKE: "take",
@@ -68,6 +69,7 @@ EVENT_KINDS = {
     TRADE: "trade",
     REDUCE: "reduce",
     CLEAR: "clear",
+    SWEEP: "sweep",
 }
 
 # Phases of a trading day, carried by PHASE events.

@@ -1,4 +1,4 @@
-"""The command line: `lobarena tournament`, `train`, `teach`, `distill`, `evaluate`, `export`, `probe`, `llm` and more.
+"""The command line: `lobarena tournament`, `stress`, `train`, `teach`, `distill`, `evaluate`, `probe`, `llm` and more.
 
 Commands import what they need when they run, so that help and version answer at once.
 """
@@ -20,6 +20,7 @@ from lobarena import (
     cli_llm,
     cli_probe,
     cli_report,
+    cli_stress,
     cli_teach,
     cli_tournament,
     cli_train,
@@ -36,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog=cli_tournament.EXAMPLE)(cli_tournament.tournament)
+app.command(epilog=cli_stress.EXAMPLE)(cli_stress.stress)
 app.command(epilog=cli_report.EXAMPLE)(cli_report.report)
 app.command(epilog=cli_explain.EXAMPLE)(cli_explain.explain)
 app.command(epilog=cli_train.EXAMPLE)(cli_train.train)

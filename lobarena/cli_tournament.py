@@ -2,7 +2,7 @@
 
 import inspect
 import json as jsonlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -22,13 +22,13 @@ EXAMPLE = (
 _KINDS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for every key of Config, in place of its `**options`."""
+def with_settings(command: Callable[..., None], kind: type[Config] = Config) -> Callable[..., None]:
+    """Give a command one option for every key of `kind`, in place of its `**options`."""
     signature = inspect.signature(command)
     own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     keys = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(name, field))
-        for name, field in Config.model_fields.items()
+        for name, field in kind.model_fields.items()
     ]
     command.__signature__ = signature.replace(parameters=own + keys)  # type: ignore[attr-defined]
     return command
@@ -66,7 +66,7 @@ def tournament(
 
     Without options ten agents play the embedded synthetic days. Ctrl-C is safe: the same command goes on.
     """
-    chosen = settings(config, {name: _value(name, text) for name, text in options.items() if text is not None})
+    chosen = settings(config, given(options))
     if print_config:
         typer.echo(as_toml(chosen), nl=False)
         return
@@ -89,13 +89,18 @@ def as_toml(config: Config) -> str:
     lines = []
     for name, value in config.model_dump(mode="json").items():
         written = repr(value) if isinstance(value, float) else jsonlib.dumps(value, ensure_ascii=False)
-        lines.append(f"{name} = {written}  # {Config.model_fields[name].description}\n")
+        lines.append(f"{name} = {written}  # {type(config).model_fields[name].description}\n")
     return "".join(lines)
 
 
-def _value(name: str, text: str) -> str | tuple[str, ...]:
+def given(options: Mapping[str, str | None], kind: type[Config] = Config) -> dict[str, str | tuple[str, ...]]:
+    """The options that were given, as the settings take them."""
+    return {name: _value(name, text, kind) for name, text in options.items() if text is not None}
+
+
+def _value(name: str, text: str, kind: type[Config] = Config) -> str | tuple[str, ...]:
     """The text of an option, split at the commas where the setting is a list."""
-    if get_origin(Config.model_fields[name].annotation) is not tuple:
+    if get_origin(kind.model_fields[name].annotation) is not tuple:
         return text
     parts: list[str] = []
     for part in text.split(",") if text else []:

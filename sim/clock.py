@@ -178,12 +178,24 @@ def _curve_rows(venue, time):
 
 @kernel
 def _call_margins(book, venue):
-    """A seat whose equity no longer covers its margin is closed out, as far as the book goes each time, and leaves."""
+    """A seat whose equity no longer covers its margin is called; one that leaves the call standing for longer than its
+    grace, or falls below its maintenance level, is closed out, as far as the book goes each time, and leaves.
+    """
     for seat in range(1, venue["seats"] + 1):
         s = venue["seat"][seat]
-        if s["position"] == 0 or venue["phase"] != CONTINUOUS:
+        if s["position"] == 0:
+            s["called"] = 0
             continue
-        if s["liquidated"] == 1 or equity(venue, seat) < margin_of(venue, s["position"]):
+        if venue["phase"] != CONTINUOUS:
+            continue
+        has, needs = equity(venue, seat), margin_of(venue, s["position"])
+        if has >= needs:
+            s["called"] = 0
+        elif s["called"] == 0:
+            s["called"] = venue["now"]
+            s["calls"] += 1
+        late = s["called"] > 0 and venue["now"] - s["called"] > s["grace_ns"]
+        if s["liquidated"] == 1 or late or has < s["maintenance"] * needs:
             close_out(book, venue, seat)
             venue["gone"] += 1 if s["state"] != OUT else 0
             s["state"], s["liquidated"] = OUT, 1
@@ -217,6 +229,7 @@ def _deliver(book, venue, message):
             side, price, size = np.int64(message["side"]), np.int64(message["price"]), np.int64(message["size"])
             enter(book, venue, seat, row, side, price, size, np.int64(message["type"]))
     elif kind == WITHDRAW:
+        s["withdrawn"] += 1
         if s["work"][row]["turn"] != message["turn"] or not withdraw(book, venue, seat, row):
             s["refused"][UNKNOWN_ORDER] += 1
     elif kind == AMEND:

@@ -15,6 +15,7 @@ from lobarena.data.schema import (
     MARKET,
     PHASE,
     REDUCE,
+    SWEEP,
     TAKE,
     TRADE,
     UNCROSS,
@@ -24,7 +25,7 @@ from lobarena.sim._jit import inline, kernel
 from lobarena.sim.auction import uncross
 from lobarena.sim.bits import next_level
 from lobarena.sim.exchange import record, remark, withdraw_all
-from lobarena.sim.impact import forgive, less_owed
+from lobarena.sim.impact import forgive, less_owed, owe
 from lobarena.sim.levels import clear_crowd, raise_level, refill, set_level, trade_at
 from lobarena.sim.matching import cancel, find, reduce, rest, submit
 from lobarena.sim.queue import crowd_lots, thin
@@ -45,7 +46,7 @@ def apply(book, venue, event, order):
         trade_at(book, venue, side, index, size)
     elif kind == LIMIT:
         return _limit(book, venue, side, index, size, event["ref"] != NONE)
-    elif kind in (TAKE, MARKET):
+    elif kind in (TAKE, MARKET, SWEEP):
         if venue["phase"] == CONTINUOUS:
             own = np.int64(event["price"])
             if kind == MARKET:
@@ -54,6 +55,8 @@ def apply(book, venue, event, order):
                 remark(book, venue)
             fills, _, _ = submit(book, CROWD, side, index, size, IOC, STP_OFF)
             size -= record(book, venue, fills, own, QUEUE_REACHED, NONE)
+            if kind == SWEEP:
+                _owe_all(book, venue, fills)
         venue["unfilled"] += size
     elif kind == CANCEL:
         thin(book, side, index, size, event["u"], venue["cancel_model"], venue["power"])
@@ -94,6 +97,15 @@ def meet(book, venue, shot, u, shown):
     elif venue["seats"] > 0 and venue["numbered"] == 0:
         refill(book, venue)
     remark(book, venue)
+
+
+@kernel
+def _owe_all(book, venue, fills):
+    """What an order beyond the record took from the crowd is missing afterwards, as if a seat had taken it."""
+    for row in range(fills):
+        fill = book["tape"][row]
+        if fill["maker_owner"] == CROWD:
+            owe(venue, book, 1 - np.int64(fill["side"]), np.int64(fill["price"]), np.int64(fill["size"]))
 
 
 @kernel

@@ -14,9 +14,11 @@ from lobarena.sim.types import (
     ACCEPTED,
     AUCTION_FILL,
     BAD_SIZE,
+    CANCEL_LIMIT,
     CROSSED,
     CROWD,
     DAY,
+    GATE_SHUT,
     IOC,
     LIQUIDATION,
     MESSAGE_LIMIT,
@@ -56,6 +58,8 @@ def refusal(book, venue, seat, side, price, size, kind):
     s = venue["seat"][seat]
     if venue["phase"] != CONTINUOUS and not (venue["phase"] == CALL and kind == DAY):
         return NOT_TRADING
+    if venue["gate"] == 1:
+        return GATE_SHUT
     if size <= 0:
         return BAD_SIZE
     if price < venue["lower"] or price > venue["upper"]:
@@ -75,6 +79,8 @@ def refusal(book, venue, seat, side, price, size, kind):
     reduces = after * s["position"] >= 0 and abs(after) <= abs(s["position"])
     if abs(after) > s["position_limit"] and not reduces:
         return POSITION_LIMIT
+    if not reduces and s["withdrawn"] > s["cancel_limit"]:
+        return CANCEL_LIMIT
     if not reduces and margin_of(venue, after) > equity(venue, seat):
         return NO_MARGIN
     return ACCEPTED

@@ -58,7 +58,10 @@ class Seat:
     position_limit: int = 50  # lots, either way
     largest: int = 1_000  # lots, largest order
     message_limit: int = 1_000_000  # orders, amendments and cancels in an episode
+    cancel_limit: int = 1_000_000  # cancels after which only closing orders are taken
     capital: float = 1e8  # currency
+    maintenance: float = 1.0  # share of the margin below which a position is closed at once
+    grace_s: float = 0.0  # s that a margin call may stand before the position is closed
     self_trade: int = STP_CANCEL_RESTING
     held: int = 0  # lots carried from the day before
 
@@ -139,7 +142,8 @@ class Market:
             s["depth"] = min(max(seat.depth, 1), SEEN_LEVELS)
             s["every_ns"], s["on_fill"], s["stp"] = seat.every_ns, int(seat.on_fill), seat.self_trade
             s["position_limit"], s["largest"] = seat.position_limit, seat.largest
-            s["message_limit"], s["capital"] = seat.message_limit, seat.capital
+            s["message_limit"], s["cancel_limit"], s["capital"] = seat.message_limit, seat.cancel_limit, seat.capital
+            s["maintenance"], s["grace_ns"] = seat.maintenance, round(seat.grace_s * 1e9)
             s["position"] = s["held"] = s["known_position"] = seat.held
             if v["live"] and seat.every_ns and seat.latency.feed // seat.every_ns >= IMAGES // 2:
                 raise ValueError("a seat looks so often that over 32 of its looks are under way; look less often")

@@ -93,7 +93,10 @@ SEAT = np.dtype(
         ("position_limit", "i4"),  # lots
         ("largest", "i4"),  # lots, largest order
         ("message_limit", "i4"),  # orders, amendments and cancels in an episode
+        ("cancel_limit", "i4"),  # cancels at the venue after which only closing orders are taken
         ("capital", "f8"),  # currency
+        ("maintenance", "f8"),  # share of the margin below which the venue closes the position at once
+        ("grace_ns", "i8"),  # ns that a margin call may stand
         ("stretch", "f4", (STRETCHES,)),  # factors on the three network latencies
         # the account, as the venue keeps it
         ("position", "i4"),  # lots
@@ -128,7 +131,10 @@ SEAT = np.dtype(
         ("cancels", "i4"),
         ("messages", "i4"),  # sent
         ("arrived", "i4"),  # of them at the venue
+        ("withdrawn", "i4"),  # cancels among those
         ("refused", "i4", (16,)),  # by reason code
+        ("called", "i8"),  # ns UTC of the margin call that stands; 0 none
+        ("calls", "i4"),  # margin calls
         ("liquidated", "i4"),  # 1 after a forced liquidation
         ("images", IMAGE, (IMAGES,)),
     ],
@@ -186,6 +192,7 @@ def venue_type(levels: int, seats: int = MAX_SEATS) -> "np.dtype[Any]":
             ("fee_close", "f8"),
             ("fee_today", "f8"),
             ("margin", "f8"),  # fraction of notional
+            ("gate", "i4"),  # 1: no new orders of seats are taken
             ("tick_value", "f8"),  # currency of one lot and one tick
             ("cancel_model", "i4"),
             ("power", "i4"),  # exponent of POWER

@@ -38,7 +38,7 @@ REASONS = {
 
 # Why an order was refused.
 (ACCEPTED, OFF_LIMITS, BAD_SIZE, TOO_LARGE, POSITION_LIMIT, NOT_TRADING, WOULD_TRADE, CANNOT_FILL) = range(8)
-(BOOK_FULL, UNKNOWN_ORDER, MESSAGE_LIMIT, NO_MARGIN, SELF_TRADE, OFF_BOOK) = range(8, 14)
+(BOOK_FULL, UNKNOWN_ORDER, MESSAGE_LIMIT, NO_MARGIN, SELF_TRADE, OFF_BOOK, CANCEL_LIMIT, GATE_SHUT) = range(8, 16)
 REFUSALS = {
     OFF_LIMITS: "beyond the daily price limit",
     BAD_SIZE: "size is not positive",
@@ -53,6 +53,8 @@ REFUSALS = {
     NO_MARGIN: "margin is not enough",
     SELF_TRADE: "would trade with the same owner",
     OFF_BOOK: "price outside the book's range",
+    CANCEL_LIMIT: "too many cancels: only closing orders are taken",
+    GATE_SHUT: "the venue takes no new orders now",
 }
 
 ORDER = np.dtype(

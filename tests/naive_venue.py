@@ -31,6 +31,7 @@ from lobarena.data.schema import (
     MARKET,
     PHASE,
     REDUCE,
+    SWEEP,
     TAKE,
     UNCROSS,
 )
@@ -43,6 +44,7 @@ from lobarena.sim.types import (
     AUCTION_FILL,
     BAD_SIZE,
     BOOK_FULL,
+    CANCEL_LIMIT,
     CROSSED,
     CROWD,
     DAY,
@@ -149,7 +151,7 @@ class Player:
         self.image: Image | None = None
         self.deciding: Decision | None = None
         self.out = False
-        self.messages = self.arrived = self.liquidated = 0
+        self.messages = self.arrived = self.withdrawn = self.liquidated = self.called = 0
         self.stretch: list[float] = [1.0]  # factors on its latencies, one a message, in turn
         self.drawn = 0
         self.refused: Counter[int] = Counter()
@@ -258,8 +260,12 @@ class NaiveVenue:
         kind, side, price, size = (int(event[name]) for name in ("kind", "side", "price", "size"))
         if kind == LIMIT:
             self.enter(side, price, size, int(event["ref"]))
-        elif kind in (TAKE, MARKET):
-            self.attack(side, price if kind == TAKE else None, size)
+        elif kind in (TAKE, MARKET, SWEEP):
+            before = len(self.book.fills)
+            self.attack(side, None if kind == MARKET else price, size)
+            for fill in self.book.fills[before:] if kind == SWEEP else []:
+                if fill[7] == CROWD:  # as if a seat had taken it
+                    self.owe(1 - side, fill[3], fill[4])
         elif kind == DELETE:
             self.book.cancel(self.recorded.get(int(event["ref"]), NONE))
         elif kind == REDUCE:
@@ -596,6 +602,7 @@ class NaiveVenue:
 
     def withdraw(self, player: Player, working: Working) -> None:
         player.arrived += 1
+        player.withdrawn += 1
         if not self.take_out(player, working):
             player.refused[UNKNOWN_ORDER] += 1
 
@@ -673,6 +680,8 @@ class NaiveVenue:
             return ACCEPTED
         if abs(after) > player.rules.position_limit:
             return POSITION_LIMIT
+        if player.withdrawn > player.rules.cancel_limit:
+            return CANCEL_LIMIT
         if player.account.equity(self.mid2) < player.account.margin(after, self.mid2):
             return NO_MARGIN
         return ACCEPTED
@@ -694,12 +703,17 @@ class NaiveVenue:
             self.submit(number, player.number, side, index, abs(lots), IOC, STP_OFF, LIQUIDATION, price)
 
     def call_margin(self) -> None:
-        """A seat that can no longer pay for its position is closed out, as far as the book goes each time."""
+        """A seat that can no longer pay for its position has its grace, unless it can pay for too small a share."""
         for player in self.players:
             account = player.account
+            if account.position == 0:
+                player.called = 0
             if account.position == 0 or self.phase != CONTINUOUS:
                 continue
-            if player.liquidated or account.equity(self.mid2) < account.margin(account.position, self.mid2):
+            has, needs = account.equity(self.mid2), account.margin(account.position, self.mid2)
+            player.called = 0 if has >= needs else player.called or self.now
+            late = player.called and self.now - player.called > round(player.rules.grace_s * 1e9)
+            if player.liquidated or late or has < player.rules.maintenance * needs:
                 self.close(player)
                 player.out, player.liquidated = True, 1
 

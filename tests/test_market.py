@@ -29,10 +29,12 @@ from days import (
 )
 from runs import LOOKS, market_of
 
-from lobarena.data.schema import ASK, BID, BREAK, CALL, CLOSED, CONTINUOUS, UNCROSS
+from lobarena.data.schema import ASK, BID, BREAK, CALL, CLOSED, CONTINUOUS, SWEEP, UNCROSS
 from lobarena.sim.market import Latency, Market
 from lobarena.sim.types import (
     AUCTION_FILL,
+    CANCEL_LIMIT,
+    GATE_SHUT,
     LIQUIDATION,
     NOT_TRADING,
 )
@@ -235,3 +237,65 @@ def test_a_carried_position_is_no_gain() -> None:
     finish(market, [once()])
     assert market.wealth(1) == 5 * -1 * 10 - 5 * 2.0
     assert int(market.venue[0]["crowd_position"]) + int(account(market, 1)["position"]) == 0
+
+
+def _called(to: int, grace_s: float, maintenance: float = 0.5) -> Market:
+    """As `_after_a_fall`, with a margin call that may stand."""
+    shots = [shot(500 + 100 * k, {to: 10}, {to + 2: 10}) for k in range(3)]
+    market = market_of(mark(100), mark(500, 0), mark(600, 1), mark(700, 2), shots=shots)
+    begin(market, [seat(capital=3_100.0, maintenance=maintenance, grace_s=grace_s)], 750)
+    finish(market, [once(take=2)])
+    return market
+
+
+def test_a_margin_call_stands_for_its_grace_before_the_position_is_closed() -> None:
+    patient = _called(920, 10.0)  # equity 1,498 of 1,842; maintenance 921
+    assert (int(account(patient, 1)["calls"]), int(account(patient, 1)["liquidated"])) == (1, 0)
+    hasty = _called(920, 0.15)  # called at 500 ms, over at 700
+    assert (int(account(hasty, 1)["calls"]), int(account(hasty, 1)["liquidated"])) == (1, 1)
+    forced = hasty.fills[hasty.fills["reason"] == LIQUIDATION]
+    assert set(forced["time"].tolist()) == {at(700)}
+
+
+def test_below_the_maintenance_level_there_is_no_grace() -> None:
+    market = _called(905, 10.0, 0.8)  # equity 1,198 of 1,812; maintenance 1,450
+    assert int(account(market, 1)["liquidated"]) == 1
+    forced = market.fills[market.fills["reason"] == LIQUIDATION]
+    assert set(forced["time"].tolist()) == {at(500)}
+
+
+def test_after_too_many_cancels_only_closing_orders_are_taken() -> None:
+    market = market_of(*(mark(100 * k) for k in range(1, 8)))
+    begin(market, [seat(cancel_limit=1)], 750)
+    plan = {
+        0: {"bids": [(998, 1)], "take": 1},
+        100: {"bids": [(997, 1)]},
+        200: {"bids": [(996, 1)]},
+        300: {"bids": [(995, 1)]},
+        500: {"take": -1},
+    }
+    finish(market, [at_times(plan)])
+    assert refused(market, 1) == {CANCEL_LIMIT: 2}
+    assert int(account(market, 1)["position"]) == 0
+
+
+def test_a_shut_gate_refuses_new_orders_and_lets_cancels_pass() -> None:
+    market = market_of(*(mark(100 * k) for k in range(1, 6)))
+    begin(market, [seat()], 550)
+    market.venue[0]["gate"] = 1
+    finish(market, [at_times({0: {"bids": [(998, 1)]}})])
+    assert refused(market, 1) == {GATE_SHUT: 1}
+
+
+def test_what_a_sweep_beyond_the_record_took_is_owed_and_comes_back() -> None:
+    shots = [shot(500 + 5_000 * k, {999: 10, 998: 10}, {1_001: 10, 1_002: 10}) for k in range(3)]
+    rows = [mark(500, 0), event(600, SWEEP, ASK, 998, 15), mark(5_500, 1), mark(10_500, 2)]
+    market = market_of(*rows, shots=shots)
+    sizes = []
+    begin(market, [seat()], 11_000)
+
+    def look(seen: Any) -> None:
+        sizes.append(int(seen["bid_size"].sum()))
+
+    finish(market, [look])
+    assert sizes[-3:] == [20, 12, 16]  # 15 of 20 taken; half of it is back after each half-life of 5 s

@@ -24,6 +24,7 @@ from lobarena.data.schema import (
     MARKET,
     PHASE,
     REDUCE,
+    SWEEP,
     UNCROSS,
 )
 from lobarena.sim.feed import Feed, snapshot_feed
@@ -192,7 +193,10 @@ SEATS = st.builds(
     position_limit=st.sampled_from([50, 50, 12, 4]),
     largest=st.sampled_from([1_000, 1_000, 5]),
     message_limit=st.sampled_from([300, 300, 12]),  # seats without latency can trade with each other for ever
+    cancel_limit=st.sampled_from([300, 300, 2]),
     capital=st.sampled_from([1e8, 1e8, 6_050.0, 2_020.0]),
+    maintenance=st.sampled_from([1.0, 0.9, 0.5]),
+    grace_s=st.sampled_from([0.0, 0.005, 0.03, 5.0]),
     self_trade=st.sampled_from([STP_OFF, STP_CANCEL_RESTING, STP_CANCEL_INCOMING]),
     held=st.sampled_from([0, 0, 0, 3, -4]),
 )
@@ -222,7 +226,7 @@ def snapshots(draw: st.DrawFn, ms: float) -> np.ndarray:
 def of_levels(draw: st.DrawFn) -> Feed:
     """A feed of levels: rises, falls, trades and snapshots in any order, now and then a break or an auction."""
     rows, shots, ms = quoted({999: 12, 998: 9, 996: 20}, {1_000: 3, 1_001: 10, 1_003: 20}, -20), [], 0.0
-    kinds = "rise fall take take market mark mark shot shot break auction"
+    kinds = "rise fall take take market sweep mark mark shot shot break auction"
     for kind in draw(st.lists(st.sampled_from(kinds.split()), min_size=5, max_size=30)):
         ms += draw(st.sampled_from([0, 0.5, 1, 4, 20]))
         side, price, size = draw(st.integers(BID, ASK)), draw(PRICES), draw(st.integers(1, 15))
@@ -235,6 +239,8 @@ def of_levels(draw: st.DrawFn) -> Feed:
             rows.append(take(ms, side, price, size))
         elif kind == "market":
             rows.append(event(ms, MARKET, side, 0, size))
+        elif kind == "sweep":
+            rows.append(event(ms, SWEEP, side, price, size))
         elif kind == "mark":
             rows.append(mark(ms))
         elif kind == "shot":

@@ -1,0 +1,71 @@
+"""One agent in one stressed window: the scene, the line, the rules that change, and what the venue counted."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lobarena.benchmarks.invariants import Guard
+from lobarena.sim.line import Line
+from lobarena.sim.market import Market
+from lobarena.sim.shocks.scene import SECOND, Scene
+
+_FOREVER = 2**62
+_PREFIX = "venue_"  # of the counts that are the venue's, not the agent's
+
+
+@dataclass
+class Stressed:
+    """What stands between a market and the seats while shocks last: a Wire of `match.play`, and its watch."""
+
+    scene: Scene
+    guard: Guard
+    capital: float = 0.0  # currency of a seat
+    line: Line = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.line = Line(self.scene.faults)
+        self._usual: dict[tuple[str, bool], Any] = {}  # what each patched rule was before any patch
+        self._now = -_FOREVER
+        self._sent: dict[int, dict[int, int]] = {}  # by seat, messages by second
+        self._before: dict[int, int] = {}
+
+    def deliver(self, market: Market, seat: int, look: Any) -> list[Any]:
+        """Count what the seat has sent since its last look; then what the line lets through."""
+        sent = int(market.venue[0]["seat"][seat]["messages"])
+        second = int(look["time"]) // SECOND
+        mine = self._sent.setdefault(seat, {})
+        mine[second] = mine.get(second, 0) + sent - self._before.get(seat, 0)
+        self._before[seat] = sent
+        looks = self.line.deliver(seat, look)
+        self.guard.look(market, seat, looks)
+        return looks
+
+    def notes(self, market: Market, seat: int) -> dict[str, int]:
+        """Messages in the worst second, margin calls, refusals and broken invariants."""
+        s = market.venue[0]["seat"][seat]
+        self.guard.end(market, seat)
+        return {
+            f"{_PREFIX}worst_second": max(self._sent.get(seat, {}).values(), default=0),
+            f"{_PREFIX}margin_calls": int(s["calls"]),
+            f"{_PREFIX}liquidated": int(s["liquidated"]),
+            f"{_PREFIX}capital": round(self.capital),
+            f"{_PREFIX}broken": sum(self.guard.broken.values()),
+            **{f"{_PREFIX}refused_{code}": int(s["refused"][code]) for code in np.flatnonzero(s["refused"]).tolist()},
+        }
+
+    def watch(self, market: Market) -> None:
+        """Set every rule that a patch touches to what it is now, and the pause to the next change."""
+        venue = market.venue[0]
+        now = self._now
+        for patch in self.scene.patches:
+            key = patch.name, patch.seats
+            target = venue["seat"] if patch.seats else venue
+            self._usual.setdefault(key, np.array(target[patch.name]).copy())
+        for (name, seats), usual in self._usual.items():
+            acting = [p for p in self.scene.patches if (p.name, p.seats) == (name, seats) and p.start <= now < p.end]
+            value = usual * np.prod([p.factor for p in acting]) + sum(p.added for p in acting)
+            target = venue["seat"] if seats else venue
+            target[name] = np.maximum(value, 0)
+        ahead = [edge for patch in self.scene.patches for edge in (patch.start, patch.end) if edge > now]
+        venue["pause"] = self._now = min(ahead, default=_FOREVER)

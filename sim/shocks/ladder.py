@@ -1,0 +1,112 @@
+"""Shocks of the standing book: makers withdraw, the spread widens, depth is shown that nobody means."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from lobarena.data.schema import LEVELS
+from lobarena.sim.shocks.scene import Scene
+from lobarena.sim.shocks.shock import Shock
+
+Sides = Literal["both", "bid", "ask"]
+
+
+def _named(sides: Sides) -> tuple[str, ...]:
+    return ("bid", "ask") if sides == "both" else (sides,)
+
+
+@dataclass(frozen=True)
+class Withdraw(Shock):
+    """Makers take a share of each level away, then come back in a straight line over `back_s`."""
+
+    shares: tuple[float, ...] = (0.9, 0.9, 0.9, 0.9, 0.9)  # of the levels, best first; 1 leaves nothing
+    sides: Sides = "both"
+    back_s: float = 30.0
+
+    def check(self) -> None:
+        """Shares of at most five levels."""
+        self.require(1 <= len(self.shares) <= LEVELS, f"shares has {len(self.shares)} levels; give 1 to {LEVELS}")
+        self.require(all(0 <= share <= 1 for share in self.shares), f"shares are {self.shares}; give 0 to 1 each")
+        self.require(self.back_s >= 0, f"back_s is {self.back_s}; seconds are not negative")
+
+    def paint(self, scene: Scene) -> None:
+        """A level that keeps anything keeps at least one lot."""
+        start, end = self.span(scene)
+        rows = scene.after(start, end + round(self.back_s * 1e9))
+        since = (scene.rows["time"][rows] - end) / 1e9
+        left = 1.0 - np.clip(since / self.back_s if self.back_s else np.zeros(len(rows)), 0.0, 1.0)
+        shares = np.array([*self.shares, *[0.0] * (LEVELS - len(self.shares))])
+        for side in _named(self.sides):
+            sizes = scene.rows[f"{side}_size"][rows]
+            kept = np.floor(sizes * (1.0 - left[:, None] * shares))
+            least = (sizes > 0) & (shares < 1.0)
+            scene.rows[f"{side}_size"][rows] = np.where(least, np.maximum(kept, 1), kept)
+
+    def scaled(self, by: float) -> "Withdraw":
+        """What each level keeps is divided by the size."""
+        shares = tuple(1.0 - (1.0 - share) / by if by >= 1 else share * by for share in self.shares)
+        return Withdraw(self.at_s, self.for_s, shares, self.sides, self.back_s)
+
+
+@dataclass(frozen=True)
+class Spread(Shock):
+    """The spread is `times` as wide, half of it on each side; what traded at the old quotes trades at the new ones."""
+
+    sized: ClassVar[tuple[str, ...]] = ("times",)
+    times: float = 5.0
+
+    def check(self) -> None:
+        """A factor."""
+        self.require(1 <= self.times <= 1_000, f"times is {self.times}; give a factor from 1 to 1000")
+
+    def paint(self, scene: Scene) -> None:
+        """Bids go down, asks go up; the mean trade goes with the side that it was nearer to."""
+        rows = scene.after(*self.span(scene))
+        shots = scene.rows
+        bid, ask = shots["bid"][rows, 0].astype(np.int64), shots["ask"][rows, 0].astype(np.int64)
+        whole = (shots["bid_size"][rows, 0] > 0) & (shots["ask_size"][rows, 0] > 0)
+        more = np.where(whole, np.rint((self.times - 1) * (ask - bid)), 0).astype(np.int64)
+        down, up = more // 2, more - more // 2
+        for side, by in (("bid", -down), ("ask", up)):
+            there = shots[f"{side}_size"][rows] > 0
+            shots[side][rows] = np.where(there, np.maximum(1, shots[side][rows] + by[:, None]), 0)
+        lots = scene.lots[rows]
+        mean = scene.value[rows] / np.maximum(lots, 1)
+        asked = np.clip((mean - bid) / np.maximum(ask - bid, 1), 0.0, 1.0)  # share of the lots that buyers took
+        buys = np.rint(asked * lots).astype(np.int64)
+        scene.value[rows] += buys * up - (lots - buys) * down
+        last = shots["last"][rows]
+        shots["last"][rows] = np.where(last > 0, np.maximum(1, last + np.where(2 * last >= bid + ask, up, -down)), 0)
+
+    def scaled(self, by: float) -> "Spread":
+        """At least as wide as it was."""
+        return Spread(self.at_s, self.for_s, min(1_000.0, max(1.0, self.times * by)))
+
+
+@dataclass(frozen=True)
+class Spoof(Shock):
+    """Much more is shown behind the best price of one side, following it, and is gone at once at the end."""
+
+    sized: ClassVar[tuple[str, ...]] = ("lots",)
+    side: Literal["bid", "ask"] = "bid"
+    lots: float = 10.0  # of what a side usually shows, on each level from `level` on
+    level: int = 2  # the first one, 1 is the best
+    flip_s: float = 0.0  # s after which it changes sides, again and again; 0 never
+
+    def check(self) -> None:
+        """Behind the best price or at it."""
+        self.require(1 <= self.level <= LEVELS, f"level is {self.level}; give 1 to {LEVELS}")
+        self.require(0 < self.lots <= 10_000, f"lots is {self.lots}; give up to 10000 times the usual size")
+        self.require(self.flip_s >= 0, f"flip_s is {self.flip_s}; seconds are not negative")
+
+    def paint(self, scene: Scene) -> None:
+        """Where a level is not there, nothing is added: the spoofer follows others."""
+        start, end = self.span(scene)
+        rows = scene.after(start, end - 1)
+        turns = ((scene.rows["time"][rows] - start) // max(1, round(self.flip_s * 1e9))) if self.flip_s else 0 * rows
+        other = "ask" if self.side == "bid" else "bid"
+        for side, mine in ((self.side, rows[turns % 2 == 0]), (other, rows[turns % 2 == 1])):
+            sizes = scene.rows[f"{side}_size"][mine]
+            behind = (np.arange(LEVELS) >= self.level - 1) & (sizes > 0)
+            scene.rows[f"{side}_size"][mine] = sizes + behind * max(1, round(self.lots * scene.usual))

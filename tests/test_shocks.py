@@ -1,0 +1,278 @@
+"""Shocks: what each does to a window, what it leaves alone, and that every fill is still the engine's."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from days import random_recording
+
+from lobarena.benchmarks.invariants import INVARIANTS, Guard
+from lobarena.benchmarks.shock_episodes import FOLDER, Story, library
+from lobarena.benchmarks.stress_random import Chaotic
+from lobarena.benchmarks.stress_run import Stressed
+from lobarena.data.importers import read
+from lobarena.data.recording import Recording
+from lobarena.data.schema import BREAK, CALL, CONTINUOUS
+from lobarena.sim.market import Market, Seat
+from lobarena.sim.shocks.ladder import Spoof, Spread, Withdraw
+from lobarena.sim.shocks.orders import Stuff, Sweep
+from lobarena.sim.shocks.prices import Move, Volatility
+from lobarena.sim.shocks.scene import SECOND, Scene, feed_of_scene, scene_of
+from lobarena.sim.shocks.shock import Shock
+from lobarena.sim.shocks.venue import Gate, Halt, Latency, Line, Rule
+from lobarena.sim.synthetic import embedded
+from lobarena.sim.types import GATE_SHUT
+
+MINUTES = 6
+SEAT = Seat(position_limit=20)
+NAMES = [path.stem for path in sorted(FOLDER.glob("*.toml"))]
+
+
+@pytest.fixture(scope="module")
+def day() -> Recording:
+    (one,) = embedded(("RB",))[:1]
+    return one
+
+
+@pytest.fixture(scope="module")
+def recorded(shared_data: Path) -> Recording:
+    (one,) = read(shared_data / "futures" / "shfe_2018" / "SHFE_F_RB_1901_2018-08-29.csv.gz")
+    assert isinstance(one, Recording)
+    return one
+
+
+def window(day: Recording, *shocks: Shock, minutes: float = MINUTES) -> Scene:
+    opens = int(day.snapshots["time"][3_000])
+    return Story("test", "a test", shocks).paint(scene_of(day, opens, opens + round(minutes * 60 * SECOND)))
+
+
+class Seen:
+    """One seat through a window: its looks as bytes by time, and what did not hold."""
+
+    def __init__(self, scene: Scene, agent: Any = None, seat: Seat = SEAT) -> None:
+        self.guard = Guard(scene, seat.position_limit)
+        self.market = Market(feed_of_scene(scene))
+        self.market.start([], 0, 2**62)
+        self.market.run()
+        self.guard.alone(self.market)
+        wire = Stressed(scene, self.guard)
+        self.market.start([seat], scene.opens, scene.closes)
+        wire.watch(self.market)
+        agent = agent or Chaotic(np.random.default_rng(1))
+        agent.limit = seat.position_limit
+        self.looks: list[Any] = []
+        while (number := self.market.run()) != 0:
+            if number < 0:
+                wire.watch(self.market)
+                continue
+            quotes = None
+            for look in wire.deliver(self.market, number, self.market.observation(number)):
+                self.looks.append(look.copy())
+                quotes = agent.act(look)
+            if quotes is None:
+                self.market.decide(number, keep=True)
+            else:
+                self.market.decide(number, quotes.bids, quotes.asks, quotes.take, thinking_ns=1_000_000)
+        self.guard.end(self.market, 1)
+
+    @property
+    def account(self) -> Any:
+        return self.market.venue[0]["seat"][1]
+
+    def mids(self) -> np.ndarray:
+        return np.array([(int(look["bid"][0]) + int(look["ask"][0])) / 2 for look in self.looks])
+
+
+class Still:
+    """An agent that does nothing."""
+
+    limit = 0
+
+    def act(self, look: Any) -> None:
+        """Keep."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_episode_keeps_what_its_file_says_and_changes_nothing_before_it_begins(day: Recording, name: str) -> None:
+    (story,) = library([name])
+    calm, shocked = keeps_what_it_says(day, story)
+    assert [said(look) for look in calm.looks] != [said(look) for look in shocked.looks]
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", NAMES)
+def test_an_episode_keeps_what_its_file_says_on_a_recorded_day(recorded: Recording, name: str) -> None:
+    (story,) = library([name])
+    keeps_what_it_says(recorded, story)
+
+
+def keeps_what_it_says(day: Recording, story: Story) -> tuple[Seen, Seen]:
+    calm, shocked = Seen(window(day)), Seen(scene := window(day, *story.shocks))
+    assert not calm.guard.broken
+    assert not set(shocked.guard.broken) & set(story.holds)
+    begins = min(start for start, _ in scene.spans)
+    before = [said(look) for look in calm.looks if look["time"] <= begins]
+    assert len(before) > 50
+    assert before == [said(look) for look in shocked.looks[: len(before)]]
+    return calm, shocked
+
+
+def said(look: Any) -> bytes:
+    """Every field; the bytes between fields say nothing."""
+    return b"".join(look[name].tobytes() for name in look.dtype.names)
+
+
+def test_every_invariant_is_promised_by_some_episode_and_broken_ones_are_told(day: Recording) -> None:
+    assert {name for story in library() for name in story.holds} == set(INVARIANTS)
+    assert set(Seen(window(day, Sweep(side="buy"))).guard.broken) == {"met"}
+    assert set(Seen(window(day, Line(fault="clock", jump_ms=-3_000.0))).guard.broken) == {"clock"}
+
+
+def test_a_move_displaces_the_whole_market_by_its_path(day: Recording) -> None:
+    calm, moved = (Seen(window(day, *shocks), Still()) for shocks in ((), (Move(points=((0, 0), (10, 2.0))),)))
+    start = next(k for k, look in enumerate(calm.looks) if look["time"] > window(day).opens + 140 * SECOND)
+    by = (moved.mids() - calm.mids())[start:]
+    assert set(by.tolist()) == {by[0]}
+    assert by[0] == pytest.approx(0.02 * calm.mids()[240], rel=0.01)
+
+
+def test_what_is_pushed_beyond_a_limit_locks_there_with_a_queue(day: Recording) -> None:
+    scene = window(day, Move(points=((0, 0), (5, 1.05)), unit="limit", queue=40.0))
+    last = Seen(scene, Still()).looks[-1]
+    assert int(last["bid"][0]) == scene.upper
+    assert int(last["bid_size"][0]) > 40 * scene.usual
+    assert not last["ask_size"].any()
+    down = window(day, Move(points=((0, 0), (5, -1.05)), unit="limit"))
+    last = Seen(down, Still()).looks[-1]
+    assert (int(last["ask"][0]), int(last["bid_size"].sum())) == (down.lower, 0)
+
+
+def test_a_sweep_is_filled_by_the_engine_and_what_it_took_is_missing(day: Recording) -> None:
+    calm, swept = (
+        Seen(window(day, *shocks), Still())
+        for shocks in ((), (Sweep(at_s=60, for_s=0, orders=1, lots=3.0, reach=5.0),))
+    )
+    assert int(swept.market.venue[0]["volume"]) > int(calm.market.venue[0]["volume"])
+    first = next(k for k, (a, b) in enumerate(zip(calm.looks, swept.looks, strict=True)) if said(a) != said(b))
+    assert int(swept.looks[first]["bid_size"].sum()) < int(calm.looks[first]["bid_size"].sum())
+
+
+def test_withdrawn_makers_leave_the_share_that_is_asked_for(day: Recording) -> None:
+    calm, thin = (Seen(window(day, *shocks), Still()).looks for shocks in ((), (Withdraw(shares=(0.5,) * 5),)))
+    k = 270  # 135 s after the opening
+    assert (np.maximum(1, calm[k]["bid_size"] // 2) == thin[k]["bid_size"]).all()
+    gone = Seen(window(day, Withdraw(shares=(1.0,) * 5)), Still()).looks[k]
+    assert not gone["bid_size"].any()
+    assert not gone["ask_size"].any()
+
+
+def test_the_spread_and_every_move_grow_by_their_factors(day: Recording) -> None:
+    calm, wide = (Seen(window(day, *shocks), Still()).looks for shocks in ((), (Spread(times=4.0),)))
+    assert int(wide[270]["ask"][0] - wide[270]["bid"][0]) == 4 * int(calm[270]["ask"][0] - calm[270]["bid"][0])
+    still, wild = (Seen(window(day, *shocks), Still()).mids() for shocks in ((), (Volatility(times=5.0),)))
+    at = 241
+    assert np.ptp(wild[at : at + 110]) == pytest.approx(5 * np.ptp(still[at : at + 110]), abs=6)
+
+
+def test_spoofed_depth_is_shown_and_gone_at_the_end(day: Recording) -> None:
+    scene = window(day, Spoof(side="ask", lots=10.0, level=3))
+    calm, shown = Seen(window(day), Still()).looks, Seen(scene, Still()).looks
+    more = [int(a["ask_size"].sum()) - int(b["ask_size"].sum()) for a, b in zip(shown, calm, strict=True)]
+    assert max(more) == 3 * 10 * scene.usual
+    assert more[-1] == 0
+    assert all(a["ask_size"][:2].tolist() == b["ask_size"][:2].tolist() for a, b in zip(shown, calm, strict=True))
+
+
+def test_stuffed_orders_come_and_go_between_publications(day: Recording) -> None:
+    scene = window(day, Stuff(for_s=5.0, rate=400.0, ticks=2))
+    stuffed = Seen(scene, Still())
+    extra = len(stuffed.market.feed.events) - len(feed_of_scene(window(day)).events)
+    assert extra > 500
+    assert extra % 2 == 0
+    assert not stuffed.guard.broken
+
+
+def test_in_a_halt_nothing_trades_and_the_auction_reopens_at_one_price(day: Recording) -> None:
+    scene = window(day, Halt(for_s=40.0, auction_s=20.0), Move(points=((0, -2.0),)))
+    halted = Seen(scene)
+    phases = [int(look["phase"]) for look in halted.looks]
+    order = [phase for k, phase in enumerate(phases) if k == 0 or phases[k - 1] != phase]
+    assert order[:2] == [CONTINUOUS, BREAK]
+    assert order[-1] == CONTINUOUS
+    assert CALL in order
+    assert "halts" not in halted.guard.broken
+    (start, end) = scene.halts[0]
+    inside = (halted.market.fills["time"] > start) & (halted.market.fills["time"] < end)
+    assert not inside.any()
+
+
+def test_rules_change_while_they_last_and_come_back(day: Recording) -> None:
+    shocks = (Rule(rule="margin", times=3.0, for_s=10.0), Latency(ms=100.0, for_s=20.0), Gate(for_s=5.0))
+    seen = Seen(window(day, *shocks))
+    venue = seen.market.venue[0]
+    contract = day.contract
+    assert float(venue["margin"]) == pytest.approx(contract.margin)
+    assert (int(seen.account["feed_ns"]), int(venue["gate"])) == (5_000_000, 0)
+    assert int(seen.account["refused"][GATE_SHUT]) > 0
+    late = {round((int(look["time"]) - int(look["published"])) / 1e6) for look in seen.looks}
+    assert {5, 105} <= late
+
+
+def test_an_outage_shows_nothing_and_a_stale_feed_an_old_book_with_a_true_account(day: Recording) -> None:
+    start = window(day).begin(120)
+    outage = Seen(window(day, Line(fault="outage", for_s=30.0)))
+    assert not [look for look in outage.looks if start < look["time"] <= start + 30 * SECOND]
+    stale = [look for look in Seen(window(day, Line(fault="stale", for_s=30.0))).looks if look["time"] > start]
+    inside = [look for look in stale if look["time"] <= start + 30 * SECOND]
+    assert len({int(look["published"]) for look in inside}) == 1
+    assert len({int(look["cash"]) for look in inside}) > 1
+
+
+def test_looks_come_twice_or_in_the_wrong_order(day: Recording) -> None:
+    calm = len(Seen(window(day), Still()).looks)
+    twice = Seen(window(day, Line(fault="duplicated", for_s=30.0)), Still()).looks
+    assert len(twice) == calm + 60
+    swapped = Seen(window(day, Line(fault="out of order", for_s=30.0)), Still())
+    stamps = np.array([int(look["published"]) for look in swapped.looks])
+    assert (np.diff(stamps) < 0).sum() == 30
+    assert len(stamps) == calm
+
+
+def test_days_without_turnover_or_with_few_levels_can_be_shocked_too() -> None:
+    for seed, depth, turnover in ((1, 1, False), (2, 3, True), (3, 5, False)):
+        one = random_recording(seed, 200, turnover, depth)
+        opens = int(one.snapshots["time"][20])
+        for shocks in (
+            (Move(at_s=20, points=((0, 0), (10, -6.0))),),
+            (Spread(20, 20), Withdraw(20, 20)),
+            (Halt(20, 10, 5),),
+        ):
+            scene = Story("test", "a test", shocks).paint(scene_of(one, opens, opens + 80 * SECOND))
+            assert not Seen(scene).guard.broken
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (lambda: Move(points=((5, 1.0), (2, 1.0))), "times rise"),
+        (lambda: Move(points=((0, 400.0),)), "between -60 and 60"),
+        (lambda: Sweep(orders=0), "give 1 to 10000"),
+        (lambda: Halt(for_s=1.0), "at least 2 s"),
+        (lambda: Rule(rule="position limit", times=2.0), "give a factor up to 1"),
+        (lambda: Line(fault="stale", jump_ms=5.0), "jump_ms goes with"),
+        (lambda: Withdraw(shares=(2.0,)), "give 0 to 1"),
+        (lambda: Latency(ms=math.nan), "finite"),
+        (lambda: Shock(at_s=-1.0), "not negative"),
+    ],
+)
+def test_a_shock_that_makes_no_sense_says_what_to_change(made: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        made()
+
+
+def test_a_window_without_rows_is_refused(day: Recording) -> None:
+    with pytest.raises(ValueError, match="no rows in the window"):
+        scene_of(replace(day), 0, SECOND)
