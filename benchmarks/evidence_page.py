@@ -148,7 +148,7 @@ def page(name: str, head: str, said: Sequence[str], sections: Sequence[Section])
     body = f"<h1>Evidence about CMM</h1><p class='soft'>{html.escape(name)}: {html.escape(head)}</p>"
     body += "<ul>" + "".join(f"<li>{html.escape(one)}</li>" for one in said) + "</ul>"
     for title, columns, rows in sections:
-        body += f'<div class="card"><h2>{html.escape(title)}</h2>{table(columns, rows)}</div>'
+        body += f'<h2>{html.escape(title)}</h2><div class="card">{table(columns, rows)}</div>'
     script = JS.split("const style =")[0]  # tables sort; there is no plot
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'

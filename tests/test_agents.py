@@ -69,8 +69,6 @@ def reset(name, seed=0, **fitted):
 PLAYABLE = [name for name in AGENTS if name not in LEARNERS or (PACKAGED / f"{name}.safetensors").is_file()]
 PLAYABLE.remove("llm")  # which needs a model
 PLAYABLE.remove("tuned-llm")  # which needs one, and weights
-PLAYABLE.remove("student")  # tests/test_distill_agent.py is about these two, which need weights
-PLAYABLE.remove("cmm")
 
 
 @pytest.fixture(params=sorted(PLAYABLE))
