@@ -168,7 +168,7 @@ def test_a_learner_is_made_by_name_and_text():
         ({"learning_rte": 1}, "did you mean 'learning_rate'"),
         ({"learning_rate": "fast"}, "give a value like 0.001"),
         ({"learning_rate": "nan"}, "give a value like"),
-        ({"epochs": "1.5"}, "give a value like 2"),
+        ({"epochs": "1.5"}, "give a value like 4"),
     ):
         with pytest.raises(TrainingError, match=message):
             make_learner("ppo", settings_)
