@@ -194,7 +194,7 @@ def _manifest(config: Evidence, out: Path) -> dict[str, Any]:
 
 def _same_days(manifest: dict[str, Any], ready: Prepared, out: Path) -> None:
     about = ready.given.about
-    now = {"days": about.data, "teacher": about.teacher, "contracts": about.contracts}
+    now: dict[str, Any] = {"days": about.data, "teacher": about.teacher, "contracts": about.contracts}
     now["looks"] = [len(ready.given.learn.numbers), len(ready.given.validate.numbers), len(ready.seen.numbers)]
     before = manifest["groups"].setdefault(ready.group.name, now)
     if before != now:
