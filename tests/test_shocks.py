@@ -211,6 +211,12 @@ def test_in_a_halt_nothing_trades_and_the_auction_reopens_at_one_price(day: Reco
     assert not inside.any()
 
 
+def test_halts_that_overlap_are_one(day: Recording) -> None:
+    scene = window(day, Halt(at_s=60.0, for_s=40.0, auction_s=10.0), Halt(at_s=70.0, for_s=10.0, auction_s=5.0))
+    assert len(scene.halts) == 1
+    assert not Seen(scene).guard.broken
+
+
 def test_rules_change_while_they_last_and_come_back(day: Recording) -> None:
     shocks = (Rule(rule="margin", times=3.0, for_s=10.0), Latency(ms=100.0, for_s=20.0), Gate(for_s=5.0))
     seen = Seen(window(day, *shocks))
