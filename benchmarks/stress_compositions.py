@@ -26,7 +26,7 @@ def compose(rng: np.random.Generator) -> Story:
 
 def _shock(rng: np.random.Generator) -> Shock:
     kind = list(KINDS)[int(rng.integers(len(KINDS)))]
-    at, last = float(rng.uniform(0, 30)), float(rng.uniform(1, 20))
+    at, last = float(rng.uniform(0, 20)), float(rng.uniform(1, 15))
     return _MADE[kind](rng, at, last)
 
 

@@ -37,7 +37,7 @@ from lobarena.sim.shocks.venue import Line
 if TYPE_CHECKING:
     from rich.console import Console
 
-WINDOW_S = 40  # of trading, in one composition
+WINDOW_S = 30  # of trading, in one composition
 _BATCH = 50
 _DISORDER = (FAULTS[CLOCK], FAULTS[SWAPPED])  # faults after which time may go back at a seat
 _ORDERS_BEYOND = (Sweep,)  # after which the record's snapshots are no longer met

@@ -12,7 +12,7 @@ from lobarena.cli_tournament import as_toml, compiling, given, with_settings
 from lobarena.terminal import FAILED, INTERRUPTED, STDOUT, Json, console, progress, remark, write_json
 
 EXAMPLE = (
-    "Example: lobarena stress foic,glft,foic+loss(20000) --episodes all. "
+    "Example: lobarena stress 'foic,glft,foic+loss(20000)' --episodes all. "
     "lobarena stress glft --search --episodes flash-crash; lobarena stress --random 1000 --seed 1"
 )
 

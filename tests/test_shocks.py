@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from days import random_recording
+from test_levels import record
 
 from lobarena.benchmarks.invariants import INVARIANTS, Guard
 from lobarena.benchmarks.shock_episodes import FOLDER, Story, library
@@ -15,13 +16,14 @@ from lobarena.benchmarks.stress_random import Chaotic
 from lobarena.benchmarks.stress_run import Stressed
 from lobarena.data.importers import read
 from lobarena.data.recording import Recording
-from lobarena.data.schema import BREAK, CALL, CONTINUOUS
+from lobarena.data.schema import ASK, BID, BREAK, CALL, CONTINUOUS, LEVEL, TRADE
 from lobarena.sim.market import Market, Seat
 from lobarena.sim.shocks.ladder import Spoof, Spread, Withdraw
 from lobarena.sim.shocks.orders import Stuff, Sweep
 from lobarena.sim.shocks.prices import Move, Volatility
 from lobarena.sim.shocks.scene import SECOND, Scene, feed_of_scene, scene_of
 from lobarena.sim.shocks.shock import Shock
+from lobarena.sim.shocks.snapshots import as_snapshots
 from lobarena.sim.shocks.venue import Gate, Halt, Latency, Line, Rule
 from lobarena.sim.synthetic import embedded
 from lobarena.sim.types import GATE_SHUT
@@ -209,6 +211,12 @@ def test_in_a_halt_nothing_trades_and_the_auction_reopens_at_one_price(day: Reco
     assert not inside.any()
 
 
+def test_halts_that_overlap_are_one(day: Recording) -> None:
+    scene = window(day, Halt(at_s=60.0, for_s=40.0, auction_s=10.0), Halt(at_s=70.0, for_s=10.0, auction_s=5.0))
+    assert len(scene.halts) == 1
+    assert not Seen(scene).guard.broken
+
+
 def test_rules_change_while_they_last_and_come_back(day: Recording) -> None:
     shocks = (Rule(rule="margin", times=3.0, for_s=10.0), Latency(ms=100.0, for_s=20.0), Gate(for_s=5.0))
     seen = Seen(window(day, *shocks))
@@ -239,6 +247,43 @@ def test_looks_come_twice_or_in_the_wrong_order(day: Recording) -> None:
     stamps = np.array([int(look["published"]) for look in swapped.looks])
     assert (np.diff(stamps) < 0).sum() == 30
     assert len(stamps) == calm
+
+
+@pytest.mark.realdata
+def test_a_recorded_edge_of_a_limit_is_a_window_like_any_other(shared_data: Path) -> None:
+    (path,) = (shared_data / "limit" / "sse_20211201").glob("*.zip")
+    (surge,) = read(path, symbol="600103")
+    assert isinstance(surge, Recording)
+    at = surge.snapshots["time"][surge.snapshots["last"] == 299][0]  # 09:41:35, the first trade at the upper limit
+    opens, closes = int(at) - 90 * SECOND, int(at) + 90 * SECOND
+    seat = Seat(position_limit=2_000, largest=10_000)
+    calm = Seen(scene_of(surge, opens, closes), seat=seat)
+    assert not calm.guard.broken
+    at_limit = [look for look in calm.looks if look["ask"][0] == 299 and not look["ask_size"][1:].any()]
+    assert len(at_limit) >= 12
+    locked = Move(at_s=100.0, points=((0.0, 0.0), (10.0, 20.0)), queue=5.0)  # far beyond: it stands at the limit
+    shocked = Seen(Story("lock", "a lock", (locked,)).paint(scene_of(surge, opens, closes)), seat=seat)
+    assert not shocked.guard.broken
+    assert int(shocked.looks[-1]["bid"][0]) == 299
+    assert not shocked.looks[-1]["ask_size"].any()
+
+
+def test_a_record_of_levels_is_shocked_as_its_venue_would_publish_it() -> None:
+    rows = []
+    for k in range(200):
+        price = 1_000 + (k % 7 > 3)
+        rows += [(500 * k + 10, LEVEL, BID, 998 - k % 3, 5 + k % 4), (500 * k + 20, LEVEL, ASK, price + 2, 3 + k % 5)]
+        rows += [(500 * k + 30, TRADE, BID, price + 2, 1)]
+    day = record(rows)
+    opens = int(day.events["time"][0]) + 10 * SECOND
+    shown = as_snapshots(day, opens, opens + 60 * SECOND)
+    assert len(shown.snapshots) > 120
+    assert (np.diff(shown.snapshots["volume"]) >= 0).all()
+    assert shown.snapshots["volume"][-1] > shown.snapshots["volume"][0]
+    seen = Seen(
+        Story("test", "a test", (Spread(20, 20), Withdraw(20, 20))).paint(scene_of(shown, opens, opens + 60 * SECOND))
+    )
+    assert not seen.guard.broken
 
 
 def test_days_without_turnover_or_with_few_levels_can_be_shocked_too() -> None:
