@@ -217,6 +217,11 @@ def test_halts_that_overlap_are_one(day: Recording) -> None:
     assert not Seen(scene).guard.broken
 
 
+def test_an_auction_keeps_its_one_price_while_the_spread_is_wide(day: Recording) -> None:
+    shocks = (Halt(at_s=60.0, for_s=20.0, auction_s=5.0), Spread(at_s=70.0, for_s=30.0, times=5.0))
+    assert not Seen(window(day, *shocks)).guard.broken
+
+
 def test_rules_change_while_they_last_and_come_back(day: Recording) -> None:
     shocks = (Rule(rule="margin", times=3.0, for_s=10.0), Latency(ms=100.0, for_s=20.0), Gate(for_s=5.0))
     seen = Seen(window(day, *shocks))

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from lobarena.data.schema import LEVELS
+from lobarena.data.schema import AUCTION, LEVELS
 from lobarena.sim.shocks.scene import Scene
 from lobarena.sim.shocks.shock import Shock
 
@@ -71,7 +71,8 @@ class Spread(Shock):
         for side, by in (("bid", -down), ("ask", up)):
             there = shots[f"{side}_size"][rows] > 0
             shots[side][rows] = np.where(there, np.maximum(1, shots[side][rows] + by[:, None]), 0)
-        lots = scene.lots[rows]
+        rows, down, up, bid, ask = (part[shots["kind"][rows] != AUCTION] for part in (rows, down, up, bid, ask))
+        lots = scene.lots[rows]  # an auction has one price, which its quotes do not change
         mean = scene.value[rows] / np.maximum(lots, 1)
         asked = np.clip((mean - bid) / np.maximum(ask - bid, 1), 0.0, 1.0)  # share of the lots that buyers took
         buys = np.rint(asked * lots).astype(np.int64)
