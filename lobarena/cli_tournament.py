@@ -64,7 +64,7 @@ def tournament(
 ) -> None:
     """Let agents compete: alone on each market (solo) and in one book (arena); then report.
 
-    Without options ten agents play the embedded synthetic days. Ctrl-C is safe: the same command goes on.
+    Without options twelve agents play the embedded synthetic days. Ctrl-C is safe: the same command goes on.
     """
     chosen = settings(config, given(options))
     if print_config:

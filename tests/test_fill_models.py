@@ -218,7 +218,8 @@ def test_recorded_latencies_of_a_point_run_serve_every_model(tmp_path):
 
 
 def test_the_report_shows_the_band_in_terminal_page_and_json(results, tmp_path):
-    done = CliRunner().invoke(app, ["report", str(results.folder), "--json", str(tmp_path / "n.json")])
+    wide = {"COLUMNS": "200"}
+    done = CliRunner().invoke(app, ["report", str(results.folder), "--json", str(tmp_path / "n.json")], env=wide)
     assert done.exit_code == 0, done.output
     assert "solo: band, the least to the most over 7 fill models; mean PnL under pro rata/decay" in done.output
     assert "of 3 pairs of agents have one order under all models" in done.output
