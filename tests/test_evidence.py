@@ -116,6 +116,15 @@ def test_settings_that_mean_nothing_name_what_to_change(tmp_path, text, message)
         evidence(tmp_path / "bad.toml")
 
 
+def test_a_digest_is_of_the_settings_and_not_of_where_files_lie():
+    settings = evidence(CONFIGS / "evidence.toml")
+    group = settings.groups[0]
+    elsewhere = group.model_copy(update={"data": "elsewhere", "teacher": "other.safetensors"})
+    fewer = group.model_copy(update={"episodes": group.episodes - 1})
+    assert settings.model_copy(update={"groups": (elsewhere, *settings.groups[1:])}).digest() == settings.digest()
+    assert settings.model_copy(update={"groups": (fewer, *settings.groups[1:])}).digest() != settings.digest()
+
+
 def test_windows_read_the_share_that_was_asked_for_and_begin_anew():
     (course,) = courses("training", ["FUSYN"], 2)
     pairs = windows(course, 0.1)
