@@ -14,9 +14,10 @@ from lobarena.agents.distill.agent import Cmm
 from lobarena.agents.distill.forecaster import About, StudentSize, store
 from lobarena.agents.forecast import Rule
 from lobarena.agents.foretold import Foretold
+from lobarena.agents.teacher.base import Base
 from lobarena.agents.weight_file import WeightsError
 from lobarena.agents.windows.looks import looks
-from lobarena.agents.windows.numbers import INSTANT, INSTANT_NAMES
+from lobarena.agents.windows.numbers import INSTANT, INSTANT_NAMES, NAMES
 from lobarena.benchmarks.measures import Row, Terms
 from lobarena.benchmarks.peers import NoPeerError
 
@@ -167,8 +168,9 @@ def drawn(path: Path, seed: int = 0) -> Path:
         size=StudentSize(students=k, width=h, blocks=BLOCKS, bins=0),
         form="regime",
         numbers=list(INSTANT_NAMES),
+        lines=list(NAMES),
         mean=[0.0] * 3,
         sd=[1.0] * 3,
         cuts=[-0.3, 0.3],
     )
-    return store(path, students, gate, about)
+    return store(path, students, gate, about, Base.none())

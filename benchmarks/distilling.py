@@ -16,15 +16,16 @@ from lobarena.agents.distill.design import Design
 from lobarena.agents.distill.forecaster import WEIGHTS, About, Forecaster, StudentSize, store
 from lobarena.agents.distill.lessons import Lessons, Told, Units, Voice, units
 from lobarena.agents.distill.light import shares
-from lobarena.agents.distill.mixture import Gate, Mixture, Sight, fit
+from lobarena.agents.distill.mixture import Gate, Mixture, Sight, fit, fused
 from lobarena.agents.distill.student import Size, Students, as_large, read_rows
 from lobarena.agents.distill.taught import CONTROLS, Taught, course
-from lobarena.agents.distill.training import Judge, Schedule, skill, train
+from lobarena.agents.distill.training import MEAN, Judge, Schedule, judged, skill, train
 from lobarena.agents.learner import TrainingError
+from lobarena.agents.teacher.base import Base
 from lobarena.agents.windows.course import Course
 from lobarena.agents.windows.day import Day
-from lobarena.agents.windows.numbers import INSTANT_NAMES
-from lobarena.benchmarks.teaching import data_digest
+from lobarena.agents.windows.numbers import INSTANT_NAMES, NAMES
+from lobarena.benchmarks.teaching import data_digest, rows_of
 
 CMM = "cmm"
 Advance = Callable[[int, int, str], None]
@@ -51,7 +52,8 @@ class Distilled:
 
     file: Path
     history: list[dict[str, float]]  # a row a validation
-    gate: list[dict[str, float]]  # likewise of the gate; empty without one
+    gate: list[dict[str, float]]  # likewise of the gate, of what the lines leave over; empty without one
+    skill: float  # mean R2 on the validation part of what the file forecasts
 
 
 def methods() -> list[str]:
@@ -82,6 +84,7 @@ def material(
         size=StudentSize(students=1, width=1, blocks=1, bins=0),
         form="",
         numbers=list(INSTANT_NAMES),
+        lines=list(NAMES),
         mean=found.mean.tolist(),
         sd=found.sd.tolist(),
         cuts=found.cuts.tolist(),
@@ -105,23 +108,40 @@ def of_courses(
     courses: Sequence[Course], told: Callable[[Day], Told] | None, teacher: str = "", command: str = ""
 ) -> Material:
     """All looks of some courses. told : of every look of a day; None where there is no teacher"""
-    learn, validate = lessons_of(courses, "learn", told), lessons_of(courses, "validate")
+    lined = lines(courses)
+    learn, validate = (lessons_of(courses, part, lined, heard) for part, heard in (("learn", told), ("validate", None)))
     return material(learn, validate, [one.symbol for one in courses], data_digest(courses), teacher, command)
 
 
-def lessons_of(courses: Sequence[Course], part: str, told: Callable[[Day], Told] | None = None) -> Lessons:
+def lines(courses: Sequence[Course]) -> Base:
+    """The lines that a teacher of the same days begins with, too."""
+    names = [one.symbol for one in courses]
+    return Base.of(*(rows_of(courses, part, names) for part in ("learn", "validate")), len(names))
+
+
+def lessons_of(courses: Sequence[Course], part: str, base: Base, told: Callable[[Day], Told] | None = None) -> Lessons:
     """The looks of a part ("learn", "validate", "test") of every contract, with what a teacher told of them."""
-    return lessons([pair for one in courses for pair in zip(*one.part(part), strict=True)], told)
+    pairs = [pair for one in courses for pair in zip(*one.part(part), strict=True)]
+    return lessons(pairs, base, [one.symbol for one in courses], told)
 
 
-def lessons(pairs: Sequence[tuple[Day, np.ndarray]], told: Callable[[Day], Told] | None = None) -> Lessons:
-    """Days and the looks of them that may be asked for, one behind the other, with what a teacher told of them."""
+def lessons(
+    pairs: Sequence[tuple[Day, np.ndarray]],
+    base: Base,
+    contracts: Sequence[str],
+    told: Callable[[Day], Told] | None = None,
+) -> Lessons:
+    """Days and the looks of them that may be asked for, one behind the other, with what a teacher told of them.
+
+    base : the lines of `contracts`
+    """
     days, masks = [day for day, _ in pairs], [mask for _, mask in pairs]
-    if told is None:
-        return Lessons.of(days, masks)
-    found = [told(day) for day in days]
-    states = np.concatenate([np.asarray(one.states, np.float16) for one in found])
-    return Lessons.of(days, masks, Told(states, np.concatenate([one.forecast for one in found])))
+    heard = None
+    if told is not None:
+        found = [told(day) for day in days]
+        states = np.concatenate([np.asarray(one.states, np.float16) for one in found])
+        heard = Told(states, np.concatenate([one.forecast for one in found]))
+    return Lessons.of(days, masks, heard, base, contracts)
 
 
 def _one(plan: Plan, given: Material, out: Path, play: Play | None, advance: Advance) -> Distilled:
@@ -135,7 +155,9 @@ def _one(plan: Plan, given: Material, out: Path, play: Play | None, advance: Adv
     history = train(students, objective, learn, scale, judge, plan.schedule, out, settings, advance)
     best = max(history, key=lambda row: row[plan.schedule.best])
     about = about.model_copy(update={"validation": best})
-    return Distilled(store(out / WEIGHTS, arrays_of(students), {}, about), history, [])
+    later = sight(students, given.validate, scale)
+    base = shared(given.validate, later, later.told.mean(1).numpy(), scale)
+    return Distilled(store(out / WEIGHTS, arrays_of(students), {}, about, base), history, [], best[MEAN])
 
 
 def _cmm(plan: Plan, given: Material, out: Path, play: Play | None, advance: Advance) -> Distilled:
@@ -155,10 +177,21 @@ def _cmm(plan: Plan, given: Material, out: Path, play: Play | None, advance: Adv
     judge = _judge(objective.together, given.validate, scale, about, arrays_of(plain), play)
     settings = _settings(about) | {"design": asdict(plan.design), "shares": asdict(plan.shares)}
     history = train(students, objective, learn, scale, judge, plan.schedule, out, settings, advance)
-    gate, seen = fit(plan.gate, parts.tasks, *(sight(students, one, scale) for one in (learn, given.validate)))
-    best = max(seen, key=lambda row: row["mean"])
-    about = about.model_copy(update={"form": plan.gate.form, "validation": best})
-    return Distilled(store(out / WEIGHTS, arrays_of(students), arrays_of(gate), about), history, seen)
+    later = sight(students, given.validate, scale)
+    gate, seen = fit(plan.gate, parts.tasks, sight(students, learn, scale), later)
+    told = fused(gate, later)[0]
+    base = shared(given.validate, later, told, scale)
+    every = np.full(given.validate.target.shape, np.nan, np.float32)
+    every[later.rows.numpy()] = told
+    found = judged(given.validate, every, scale)
+    about = about.model_copy(update={"form": plan.gate.form, "validation": found})
+    return Distilled(store(out / WEIGHTS, arrays_of(students), arrays_of(gate), about, base), history, seen, found[MEAN])
+
+
+def shared(lessons: Lessons, seen: Sight, told: np.ndarray, scale: Units) -> Base:
+    """The lines with the shares of the forecasts, (n, 3) standardised of the looks of `seen`, that helped there."""
+    rows = seen.rows.numpy()
+    return lessons.base.shared(lessons.target[rows], lessons.contract[rows], told * scale.sd + scale.mean)
 
 
 def arrays_of(module: Any) -> dict[str, np.ndarray]:
@@ -190,6 +223,6 @@ def _judge(
         return by_skill
 
     def judge(students: Students) -> Mapping[str, float]:
-        return dict(by_skill(students)) | dict(play(Forecaster(arrays_of(students), gate, about)))
+        return dict(by_skill(students)) | dict(play(Forecaster(arrays_of(students), gate, about, validate.base)))
 
     return judge

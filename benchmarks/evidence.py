@@ -26,7 +26,7 @@ from lobarena.agents.distill.forecaster import forecaster
 from lobarena.agents.distill.lessons import Lessons
 from lobarena.agents.windows.ridge import ridge
 from lobarena.benchmarks.config import ConfigError
-from lobarena.benchmarks.distilling import CMM, Material, distill, lessons, material
+from lobarena.benchmarks.distilling import CMM, Material, distill, lessons, lines, material
 from lobarena.benchmarks.evidence_config import ABLATIONS, Evidence, Group
 from lobarena.benchmarks.evidence_days import Scene, scenes, whole, windows
 from lobarena.benchmarks.evidence_forecasts import Told, forecasts
@@ -35,8 +35,8 @@ from lobarena.benchmarks.forecast_days import courses
 from lobarena.benchmarks.manifest import ResultsError, no_space
 
 Advance = Callable[[int, int, str], None]
-TEACHER, HAND, CONSTANT = "teacher", "hand-made, ridge", "constant"
-REFERENCES = (TEACHER, HAND, CONSTANT)  # that are no students; once a group
+TEACHER, LINE, HAND, CONSTANT = "teacher", "line", "hand-made, ridge", "constant"
+REFERENCES = (TEACHER, LINE, HAND, CONSTANT)  # that are no students; once a group
 MANIFEST, ROWS = "manifest.json", "rows.json"
 KINDS = ("episodes", "skill", "weights")
 
@@ -67,18 +67,19 @@ def prepare(config: Evidence, group: Group, told: Path, advance: Advance) -> Pre
     listen = telling(one, digest, config.layers, told, advance)
     advance(0, 1, f"{group.name}: reading days")
     found = courses(group.data, group.contracts, group.train_days)
-    learn = lessons([pair for one in found for pair in windows(one, group.share)], listen)
+    base, names = lines(found), [one.symbol for one in found]
+    learn = lessons([pair for one in found for pair in windows(one, group.share)], base, names, listen)
     minutes = config.minutes
     validate = [scenes(one, "validate", group.data, minutes, config.validation_episodes) for one in found]
     test = [scenes(one, "test", group.data, minutes, group.episodes) for one in found]
     days = hashlib.sha256("".join(one.day.digest for one in (*validate, *test)).encode()).hexdigest()
-    given = material(learn, whole(validate), [one.symbol for one in found], days, digest)
+    given = material(learn, whole(validate, base, names), names, days, digest)
 
     def forecast() -> Told:
         heard = np.concatenate([listen(one.day).forecast for one in (*validate, *test)])
         return Told("", heard.astype(np.float64), np.ones(len(heard)), np.zeros((len(heard), 0, 3)))
 
-    return Prepared(group, given, validate, test, whole([*validate, *test]), forecast)
+    return Prepared(group, given, validate, test, whole([*validate, *test], base, names), forecast)
 
 
 def run(config: Evidence, out: Path, advance: Advance = lambda done, total, text: None) -> list[dict[str, Rows]]:
@@ -148,8 +149,12 @@ def _reference(ready: Prepared, name: str) -> Told:
     sure, nobody = np.ones(looks), np.zeros((looks, 0, 3))
     if name == TEACHER:
         return ready.teacher()
+    if name == LINE:  # what every student begins with
+        return Told("", ready.seen.line.astype(np.float64), sure, nobody)
     if name == CONSTANT:
-        return Told("", np.repeat(ready.given.units.mean[None], looks, 0), sure, nobody)
+        learn = ready.given.learn
+        mean = np.nanmean(learn.whole(learn.target), 0)
+        return Told("", np.repeat(mean[None], looks, 0), sure, nobody)
     found = []
     for validate in ready.validate:
         pairs = windows(validate.course, ready.group.share)

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 
 from lobarena.agents.distill.lessons import Lessons
+from lobarena.agents.teacher.base import Base
 from lobarena.agents.windows.course import Course
 from lobarena.agents.windows.day import Day, scales
 from lobarena.agents.windows.numbers import COUNT, STATE, read_all
@@ -88,6 +89,6 @@ def _folder(data: str, part: str) -> str:
     return str(embedded_root(0) if part == "test" else training_root(0))
 
 
-def whole(found: Sequence[Scene]) -> Lessons:
-    """All looks of some scenes."""
-    return lessons([(one.day, np.isfinite(one.day.targets).all(1)) for one in found])
+def whole(found: Sequence[Scene], base: Base, contracts: Sequence[str]) -> Lessons:
+    """All looks of some scenes; `base` the lines of `contracts`."""
+    return lessons([(one.day, np.isfinite(one.day.targets).all(1)) for one in found], base, contracts)

@@ -12,7 +12,8 @@ from lobarena.agents.distill.forecaster import Forecaster, forecaster
 from lobarena.agents.distill.lessons import Lessons, Units
 from lobarena.agents.distill.mixture import Gate, Mixture, Sight, fit, fused
 from lobarena.agents.distill.student import Size, Students, read_rows
-from lobarena.benchmarks.distilling import arrays_of
+from lobarena.agents.teacher.base import Base
+from lobarena.benchmarks.distilling import arrays_of, shared
 
 LEAST = 8  # looks that an agent reads before its first quotes, as `agents.distill.agent` sets it
 
@@ -22,7 +23,7 @@ class Told:
     """Forecasts of n looks."""
 
     label: str  # of the gate, "" for the file's own
-    forecast: np.ndarray  # (n, 3) f8 in units of the contract; NaN where not read
+    forecast: np.ndarray  # (n, 3) f8 in units of the contract, line included; NaN where not read
     confidence: np.ndarray  # (n,) in 0 .. 1
     weights: np.ndarray  # (n, K, 3) of the students; (n, 0, 3) without a gate
 
@@ -60,23 +61,25 @@ def forecasts(
     students, units = students_of(one), units_of(one)
     z, told = read_rows(students, seen.numbers, seen.begins, seen.ends)
     if not one.gate:
-        forecast = told.mean(1) * units.sd + units.mean
+        forecast = seen.whole(told.mean(1) * units.sd + units.mean, one.base)
         yield Told("", forecast, np.ones(len(forecast)), np.zeros((len(forecast), 0, 3)))
         return
     known = np.isfinite(told).all((1, 2))
     regime = units.regime(seen.volatility)
-    given = Sight(*map(torch.from_numpy, (z[known], told[known], np.zeros_like(told[known, 0]), regime[known])))
-    yield _fused("", mixture_of(one), given, known, units)
+    nothing, rows = np.zeros_like(told[known, 0]), np.flatnonzero(known)
+    given = Sight(*map(torch.from_numpy, (z[known], told[known], nothing, regime[known], rows)))
+    yield _fused("", mixture_of(one), given, seen, units, one.base)
     if not gates:
         return
     tasks = one.gate["tasks"] > 0
     learnt, chosen = (_sight(students, part, units) for part in (learn, validate))
     for name in gates:
         if name in ("naive", "backfitted"):
-            yield _additive(name, tasks, told, chosen, units)
-        else:
-            gate = Gate(form=name, steps=steps, every=min(50, steps))
-            yield _fused(name, fit(gate, tasks, learnt, chosen)[0], given, known, units)
+            yield _additive(name, tasks, told, chosen, seen, units)
+            continue
+        mixture = fit(Gate(form=name, steps=steps, every=min(50, steps)), tasks, learnt, chosen)[0]
+        base = shared(validate, chosen, fused(mixture, chosen)[0], units)
+        yield _fused(name, mixture, given, seen, units, base)
 
 
 def file_of_gate(file: Path, gate: str, mixture: Mixture) -> Path:
@@ -85,7 +88,7 @@ def file_of_gate(file: Path, gate: str, mixture: Mixture) -> Path:
 
     one = forecaster(file)
     about = one.about.model_copy(update={"form": gate})
-    return store(file.with_name(f"student-{gate}.safetensors"), one.students, arrays_of(mixture), about)
+    return store(file.with_name(f"student-{gate}.safetensors"), one.students, arrays_of(mixture), about, one.base)
 
 
 def _sight(students: Students, part: Lessons, units: Units) -> Sight:
@@ -93,16 +96,17 @@ def _sight(students: Students, part: Lessons, units: Units) -> Sight:
     return Sight.of(z, told, (part.target - units.mean) / units.sd, units.regime(part.volatility))
 
 
-def _fused(name: str, mixture: Mixture, given: Sight, known: np.ndarray, units: Units) -> Told:
+def _fused(name: str, mixture: Mixture, given: Sight, seen: Lessons, units: Units, base: Base) -> Told:
     found, sure, weighed = fused(mixture, given)
-    forecast, confidence = np.full((len(known), 3), np.nan), np.full(len(known), np.nan)
-    weights = np.full((len(known), *weighed.shape[1:]), np.nan, np.float32)
-    forecast[known], confidence[known], weights[known] = found * units.sd + units.mean, sure, weighed
-    return Told(name, forecast, confidence, weights)
+    count, rows = len(seen.numbers), given.rows.numpy()
+    left, confidence = np.full((count, 3), np.nan), np.full(count, np.nan)
+    weights = np.full((count, *weighed.shape[1:]), np.nan, np.float32)
+    left[rows], confidence[rows], weights[rows] = found * units.sd + units.mean, sure, weighed
+    return Told(name, seen.whole(left, base), confidence, weights)
 
 
-def _additive(name: str, tasks: np.ndarray, told: np.ndarray, chosen: Sight, units: Units) -> Told:
-    """Students that do not forecast a task tell its mean, 0."""
+def _additive(name: str, tasks: np.ndarray, told: np.ndarray, chosen: Sight, seen: Lessons, units: Units) -> Told:
+    """Sums, not averages: no share of them is kept back. Who does not forecast a task tells its mean, 0."""
     own = torch.from_numpy(tasks.astype(np.float32))
     x = torch.from_numpy(told) * own
     if name == "naive":
@@ -110,7 +114,7 @@ def _additive(name: str, tasks: np.ndarray, told: np.ndarray, chosen: Sight, uni
     else:
         coefficients, intercept = hajek.backfit(chosen.told * own, chosen.target)
         found = (x * coefficients).sum(1) + intercept
-    forecast = found.numpy() * units.sd + units.mean
+    forecast = seen.whole(found.numpy() * units.sd + units.mean)
     return Told(name, forecast, np.ones(len(forecast)), np.zeros((len(forecast), 0, 3)))
 
 

@@ -56,8 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             out = chosen.evidence / "remedies" / group.name / f"{slug(name)}-{chosen.seed}"
             done = distill(plan_of(config, name, chosen.seed), ready.given, out)
             plain = max(row["validation/mean"] for row in done.history)
-            gate = max(row["mean"] for row in done.gate)
-            print(f"| {group.name} | {name} | {plain:.4f} | {gate:.4f} |", flush=True)
+            print(f"| {group.name} | {name} | {plain:.4f} | {done.skill:.4f} |", flush=True)
     return 0
 
 

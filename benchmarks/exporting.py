@@ -18,6 +18,6 @@ def skills(forecasters: Sequence[Forecaster], courses: Sequence[Course]) -> list
             targets.append(day.scaled[mask])
             times.append(np.stack([np.full(int(mask.sum()), number), day.time[mask] // BLOCK_NS], 1))
             for one, forecasts in zip(forecasters, told, strict=True):
-                forecasts.append(one.forecast(day.numbers, day.place)[mask, :3])
+                forecasts.append(one.forecast(day.numbers, day.place, course.symbol)[mask, :3])
     block = np.unique(np.concatenate(times), axis=0, return_inverse=True)[1].reshape(-1)
     return [score(np.concatenate(forecasts), np.concatenate(targets), block) for forecasts in told]

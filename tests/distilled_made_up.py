@@ -10,12 +10,17 @@ from lobarena.agents.distill import hajek
 from lobarena.agents.distill.forecaster import About, StudentSize, store
 from lobarena.agents.distill.mixture import Gate, Mixture, Sight
 from lobarena.agents.distill.student import Size, Students, read_rows
+from lobarena.agents.teacher.base import Base
 from lobarena.agents.windows.day import VOLATILITY
-from lobarena.agents.windows.numbers import COUNT, INSTANT, INSTANT_NAMES
+from lobarena.agents.windows.numbers import COUNT, INSTANT, INSTANT_NAMES, NAMES
 from lobarena.benchmarks.distilling import arrays_of
 
 DEFAULT = Size(18, 16, 2)
 CUTS = [-0.4, 0.5]
+OWN = "RB"  # has a line of its own
+_drawn = np.random.default_rng(7)
+LINES = Base(*(_drawn.uniform(-0.2, 0.4, shape).astype(np.float32) for shape in ((2, COUNT, 3), (2, 3))),
+             *(_drawn.uniform(0.4, 1.0, (2, 3)).astype(np.float32) for _ in range(2)))  # fmt: skip
 FITTED = {"sigma": 0.5, "spread": 1.2, "volume": 3.0, "size": 12.0}
 SMALL = Size(4, 7, 3)
 
@@ -27,9 +32,10 @@ def made_up(path, size=DEFAULT, form="regime", space=8, features=256, seed=0):
     mixture = mixed(students, Gate(form=form, space=space, features=features), rng) if form else None
     about = About(
         format=1, method="cmm" if form else "kd", size=StudentSize(**asdict(size)), form=form,
-        numbers=list(INSTANT_NAMES), mean=[0.1, 0.2, -0.3], sd=[0.9, 0.5, 1.5], cuts=CUTS,
+        numbers=list(INSTANT_NAMES), lines=list(NAMES), mean=[0.1, 0.2, -0.3], sd=[0.9, 0.5, 1.5], cuts=CUTS,
+        contracts=[OWN],
     )  # fmt: skip
-    return students, mixture, store(path, arrays_of(students), arrays_of(mixture) if form else {}, about)
+    return students, mixture, store(path, arrays_of(students), arrays_of(mixture) if form else {}, about, LINES)
 
 
 def mixed(students, gate, rng):
@@ -47,8 +53,8 @@ def mixed(students, gate, rng):
     return mixture
 
 
-def batch(students, mixture, numbers):
-    """What torch tells of (B, T, COUNT) looks: forecasts (B, T, 3) in units of the contract, confidence (B, T)."""
+def batch(students, mixture, numbers, place=0):
+    """What torch tells of (B, T, COUNT) looks, place: the line(s), one or (B T,): forecasts (B, T, 3) in units of the contract, confidence (B, T)."""
     with torch.no_grad():
         read = students.read(torch.from_numpy(numbers[..., :INSTANT]))
         told = students.forecast(read.z)
@@ -59,7 +65,9 @@ def batch(students, mixture, numbers):
             regime = torch.from_numpy(np.searchsorted(CUTS, numbers[..., VOLATILITY].reshape(-1)))
             forecast, sure, _ = mixture(z, told, regime)
     forecast, sure = forecast.numpy().reshape(*numbers.shape[:2], 3), sure.numpy().reshape(numbers.shape[:2])
-    return forecast * np.array([0.9, 0.5, 1.5]) + np.array([0.1, 0.2, -0.3]), sure
+    left = forecast * np.array([0.9, 0.5, 1.5]) + np.array([0.1, 0.2, -0.3])
+    whole = LINES.corrected(numbers.reshape(-1, COUNT).astype(float), place, left.reshape(-1, 3))
+    return whole.reshape(left.shape), sure
 
 
 def windows(rows, looks, seed=3):
@@ -68,9 +76,9 @@ def windows(rows, looks, seed=3):
     return (numbers * np.where(np.arange(looks) % 10 == 9, 8, 1)[:, None]).astype(np.float32)
 
 
-def by_kernel(one, numbers):
+def by_kernel(one, numbers, symbol=""):
     place = np.tile(np.arange(1, numbers.shape[1] + 1), len(numbers))
-    return one.forecast(numbers.reshape(-1, COUNT), place).reshape(*numbers.shape[:2], 4)
+    return one.forecast(numbers.reshape(-1, COUNT), place, symbol).reshape(*numbers.shape[:2], 4)
 
 
 def a_walk(count, seed=5):

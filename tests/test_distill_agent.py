@@ -21,9 +21,10 @@ from lobarena.agents.distill.student import Size, Students, read_rows
 from lobarena.agents.distill.training import MEAN, Schedule
 from lobarena.agents.learner import TrainingError
 from lobarena.agents.table import make, parse
+from lobarena.agents.teacher.base import Base
 from lobarena.agents.weight_file import WeightsError, read_arrays, write
 from lobarena.agents.windows.course import Course
-from lobarena.agents.windows.numbers import INSTANT_NAMES
+from lobarena.agents.windows.numbers import COUNT, INSTANT_NAMES, NAMES
 from lobarena.benchmarks.distilling import Plan, arrays_of, distill, lessons_of, methods, of_courses
 
 FITTED = {"sigma": 0.5, "spread": 1.2, "volume": 3.0, "size": 12.0}
@@ -63,7 +64,7 @@ def test_the_three_kinds_come_out_as_asked(files):
     assert forecaster(files["cmm"]).about.form == "regime"
     one = forecaster(files["none"])
     most = PLAN["size"].parameters
-    assert most / 2 < one.parameters <= most
+    assert most / 2 < one.parameters <= most + (COUNT + 2) * 3  # a line beside
     assert {"cmm", "none", "average", "kd", "flexkd"} <= set(methods())
 
 
@@ -81,9 +82,9 @@ def test_look_by_look_gives_the_forecast_and_confidence_of_the_batch(tmp_path, f
     cuts = [-0.4, 0.5]
     about = About(
         format=1, method="cmm", size=StudentSize(**asdict(size)), form=form, numbers=list(INSTANT_NAMES),
-        mean=[0.0, 1.0, 2.0], sd=[1.0, 0.5, 2.0], cuts=cuts,
+        lines=list(NAMES), mean=[0.0, 1.0, 2.0], sd=[1.0, 0.5, 2.0], cuts=cuts,
     )  # fmt: skip
-    path = store(tmp_path / "student.safetensors", arrays_of(students), arrays_of(mixture), about)
+    path = store(tmp_path / "student.safetensors", arrays_of(students), arrays_of(mixture), about, Base.none())
     z, told = read_rows(students, given.numbers, given.begins, given.ends)
     regime = np.searchsorted(cuts, given.volatility)
     with torch.no_grad():
@@ -179,7 +180,7 @@ def test_what_a_teacher_told_of_other_looks_is_refused():
         return type(told)(told.states[:-1], told.forecast[:-1])
 
     with pytest.raises(TrainingError, match="told of 1,199 looks, the days have 1,200"):
-        lessons_of([made_up_course()], "learn", short)
+        lessons_of([made_up_course()], "learn", Base.none(), short)
 
 
 def test_cmm_without_a_teacher_is_refused(tmp_path):
@@ -201,12 +202,13 @@ def test_agents_without_weights_or_with_the_others_say_what_to_give(files):
 
 @pytest.mark.parametrize(
     "change",
-    ["numbers", "mean", "sd", "size", "form", "extra key", "array lost", "array added", "shape", "nan", "f8", "tasks"],
+    ["numbers", "lines", "mean", "sd", "size", "form", "extra key", "array lost", "array added", "line lost", "line added"]
+    + ["shape", "nan", "f8", "tasks"],
 )
 def test_a_damaged_or_foreign_file_is_refused(files, tmp_path, change):
     arrays, about = read_arrays(files["cmm"])
-    if change in ("numbers", "mean", "sd", "size", "form"):
-        wrong = {"numbers": ["move"], "mean": [0, 1], "sd": [1.0, 0.0, 1.0], "form": "other"}
+    if change in ("numbers", "lines", "mean", "sd", "size", "form"):
+        wrong = {"numbers": ["move"], "lines": ["move"], "mean": [0, 1], "sd": [1.0, 0.0, 1.0], "form": "other"}
         about[change] = wrong.get(change) or about["size"] | {"width": 6}
     elif change == "extra key":
         about["more"] = 1
@@ -214,6 +216,10 @@ def test_a_damaged_or_foreign_file_is_refused(files, tmp_path, change):
         arrays.pop("students.head")
     elif change == "array added":
         arrays["gate.more"] = np.zeros(3, np.float32)
+    elif change == "line lost":
+        arrays["base.weight"] = arrays["base.weight"][:1]
+    elif change == "line added":
+        arrays["base.more"] = np.zeros(3, np.float32)
     elif change == "shape":
         arrays["gate.space"] = arrays["gate.space"][:, :, :-1]
     elif change == "nan":

@@ -43,10 +43,12 @@ def test_the_graph_tells_what_torch_tells_of_ten_thousand_windows(tmp_path, cmm,
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     size, told = students.size, []
     state = np.zeros((size.blocks, size.students, len(numbers), size.width), np.float32)
+    contract = np.arange(len(numbers)) % 2
     for k in range(numbers.shape[1]):
-        *both, state = session.run(None, {"numbers": numbers[:, k], "state": state})
+        *both, state = session.run(None, {"numbers": numbers[:, k], "contract": contract, "state": state})
         told.append(both)
-    forecast, confidence = batch(students, mixture, numbers)
+    lines = np.repeat(contract, numbers.shape[1])
+    forecast, confidence = batch(students, mixture, numbers, lines)
     np.testing.assert_allclose(np.stack([one for one, _ in told], 1), forecast, atol=2e-5, rtol=1e-5)
     np.testing.assert_allclose(np.stack([one for _, one in told], 1), confidence, atol=1e-5)
     properties = session.get_modelmeta().custom_metadata_map

@@ -130,7 +130,7 @@ def test_what_is_learnt_goes_with_what_the_line_leaves_and_validation_is_no_wors
     file, history = teach([course], build(model), model, schedule, tmp_path / "run")
     one = trained(file, model)
     learn, validate = (rows_of([course], part, ["XX1"]) for part in ("learn", "validate"))
-    left, told = one.base.residual(learn)[:, 0], corrections(one.teacher, learn)[:, 0]
+    left, told = one.base.left(learn)[:, 0], corrections(one.teacher, learn)[:, 0]
     known = np.isfinite(left) & np.isfinite(told)
     assert np.corrcoef(left[known], told[known])[0, 1] > 0.1
     assert min(skill(one.base.line(learn.numbers, 1), learn)[1:]) > 0.8
@@ -150,9 +150,9 @@ def test_every_contract_has_a_line_and_a_share_of_its_own():
     np.testing.assert_allclose(base.weight[2, 1, 1], -1.0, atol=0.1)
     np.testing.assert_allclose(base.sd[1:], [[1.2, 0.3, 0.3]] * 2, rtol=0.15)
     learn = parts[0]
-    left = base.residual(learn)
+    left = base.left(learn)
     correction = np.where(learn.contract[:, None] == 1, left, -left) * 2  # half of it helps the first, none the second
-    shares = base.shared(learn, correction).share
+    shares = base.shared(left, learn.contract, correction).share
     np.testing.assert_allclose(shares[1], 0.5, atol=0.01)
     np.testing.assert_array_equal(shares[2], 0)
 

@@ -66,7 +66,7 @@ class Distilled:
         market["sigma"] = context.fitted["sigma"]
         self._market, self._look = market, np.zeros(1, OBSERVATION)
         self._told, self._target = np.zeros(4), np.zeros((2, 1, 2), np.int64)
-        followed = self._forecaster.follow()
+        followed = self._forecaster.follow(context.contract.symbol)
         self._arrays = (market.ctypes.data, *followed.arrays, np.zeros(COUNT, np.float32))
         self._decide = partial(decide, self._look.ctypes.data, *self._arrays, self._told, self._target)
         self._decide()  # what compiles does so before a clock runs; a look of zeros is none

@@ -14,8 +14,9 @@ from pydantic import BaseModel, Field, ValidationError
 from lobarena.agents.distill.fused import begin, foretell, foretell_all
 from lobarena.agents.distill.packed import Packed, pack
 from lobarena.agents.distill.quantise import widened
+from lobarena.agents.teacher.base import Base
 from lobarena.agents.weight_file import FORMAT, WeightsError, read_arrays, write
-from lobarena.agents.windows.numbers import INSTANT, INSTANT_NAMES
+from lobarena.agents.windows.numbers import INSTANT, INSTANT_NAMES, NAMES
 
 WEIGHTS = "student.safetensors"
 REGIMES = 3
@@ -28,13 +29,15 @@ class Forecaster:
     students: Mapping[str, np.ndarray]
     gate: Mapping[str, np.ndarray]  # empty: the plain mean of the students
     about: "About"
+    base: Base  # the lines of `about.contracts`, and how much of the students' correction counts
 
     @property
     def parameters(self) -> int:
-        """Of all that a forecast is computed from."""
+        """Of all that a forecast of one contract is computed from."""
         drawn = {"shift", "scale", "tasks", "frequency", "mean", "bin_head"}
         drawn |= set() if self.about.form == "learned" else {"score"}
-        return sum(a.size for part in (self.students, self.gate) for name, a in part.items() if name not in drawn)
+        own = sum(a.size for part in (self.students, self.gate) for name, a in part.items() if name not in drawn)
+        return own + self.base.weight[0].size + 2 * self.base.bias[0].size
 
     @property
     def flop(self) -> float:
@@ -49,27 +52,38 @@ class Forecaster:
         """As the kernel reads it."""
         return pack(self.students, self.gate, self.about.form, self.about.size)
 
-    def forecast(self, numbers: np.ndarray, place: np.ndarray) -> np.ndarray:
+    def forecast(self, numbers: np.ndarray, place: np.ndarray, symbol: str = "") -> np.ndarray:
         """Every look of a day in order: (n, COUNT) f4, (n,) i8 place in its row -> (n, 4) f8, NaN at place 0.
 
         Forecasts in units of the contract, and the confidence.
         """
         told = np.zeros((len(place), 4))
-        foretell_all(np.ascontiguousarray(numbers), place, *self.follow().arrays, told)
+        foretell_all(np.ascontiguousarray(numbers), place, *self.follow(symbol).arrays, told)
         return told
 
-    def follow(self) -> "Following":
-        """A new market."""
-        return Following(self)
+    def place(self, symbol: str) -> int:
+        """Which line a contract has; 0, that of all together, if it was not learnt from."""
+        return 1 + self.about.contracts.index(symbol) if symbol in self.about.contracts else 0
+
+    def line(self, place: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(3,) level and (3,) gain of the students' standardised forecasts, and the (COUNT, 3) line beside them."""
+        base, about = self.base, self.about
+        gain = (base.share * base.sd)[place].astype(np.float64)
+        return base.bias[place] + gain * about.mean, gain * about.sd, base.weight[place].astype(np.float64)
+
+    def follow(self, symbol: str = "") -> "Following":
+        """A new market of a contract."""
+        return Following(self, self.place(symbol))
 
 
 class Following:
     """The forecasts of one forecaster about one market, by the kernel."""
 
-    def __init__(self, forecaster: Forecaster) -> None:
-        packed, about = forecaster.packed, forecaster.about
+    def __init__(self, forecaster: Forecaster, place: int = 0) -> None:
+        """place : of the contract's line"""
+        packed = forecaster.packed
         self._memory, self._told = np.zeros(packed.room, np.float32), np.zeros(4)
-        scaling = np.array([*about.cuts, *about.mean, *about.sd])
+        scaling = np.concatenate([forecaster.about.cuts, *(part.reshape(-1) for part in forecaster.line(place))])
         self.arrays = packed.sizes, scaling, packed.weights, self._memory  # as `fused.foretell` has them
 
     def begin(self) -> None:
@@ -96,21 +110,25 @@ class About(BaseModel, strict=True, extra="forbid"):
     method: str = Field(max_length=100)
     size: StudentSize
     form: Literal["", "regime", "empirical", "learned", "average"]  # of the gate; "" without one
-    numbers: list[str]  # of a look
-    mean: list[float] = Field(min_length=3, max_length=3)  # of the targets, in units of the contract
+    numbers: list[str]  # of a look, that the students read
+    lines: list[str]  # likewise the lines
+    mean: list[float] = Field(min_length=3, max_length=3)  # of what the lines leave over, in its standard deviations
     sd: list[float] = Field(min_length=3, max_length=3)
     cuts: list[float] = Field(min_length=REGIMES - 1, max_length=REGIMES - 1)  # of the volatility
     validation: dict[str, float] = {}
     data: str = ""  # digest of the days
     teacher: str = ""  # digest of the teacher's weights
-    contracts: list[str] = []
+    contracts: list[str] = Field([], max_length=10_000)  # that have a line of their own
     command: str = ""
 
 
-def store(path: Path, students: Mapping[str, np.ndarray], gate: Mapping[str, np.ndarray], about: About) -> Path:
+def store(
+    path: Path, students: Mapping[str, np.ndarray], gate: Mapping[str, np.ndarray], about: About, base: Base
+) -> Path:
     """Write a file of weights; the path."""
     arrays = {f"students.{name}": one for name, one in students.items()}
-    return write(path, arrays | {f"gate.{name}": one for name, one in gate.items()}, about.model_dump())
+    arrays |= {f"gate.{name}": one for name, one in gate.items()}
+    return write(path, arrays | base.arrays(), about.model_dump())
 
 
 @lru_cache(maxsize=8)
@@ -124,18 +142,18 @@ def _read(path: Path, changed: int) -> Forecaster:
         raise WeightsError(
             f"{path} holds no students of this version ({where}: {first['msg']}); train again"
         ) from error
-    if about.format != FORMAT or about.numbers != list(INSTANT_NAMES):
+    if about.format != FORMAT or about.numbers != list(INSTANT_NAMES) or about.lines != list(NAMES):
         raise WeightsError(f"{path} was trained on other numbers of a look; train again, lobarena distill")
     if not np.isfinite([*about.mean, *about.sd, *about.cuts]).all() or min(about.sd) <= 0:
         raise WeightsError(f"{path}: its mean, sd and cuts are no finite units; train again, lobarena distill")
-    parts: dict[str, dict[str, np.ndarray]] = {"students": {}, "gate": {}}
+    parts: dict[str, dict[str, np.ndarray]] = {"students": {}, "gate": {}, "base": {}}
     for name, array in arrays.items():
         part, _, own = name.partition(".")
         if part not in parts:
             raise WeightsError(f"{path}: an array {name!r} that no student has; train again, lobarena distill")
         parts[part][own] = array
     try:
-        parts = {part: widened(found) for part, found in parts.items()}
+        parts = {part: found if part == "base" else widened(found) for part, found in parts.items()}
     except ValueError as error:
         raise WeightsError(f"{path}: {error}; make it anew, lobarena export --int8") from error
     _check(path, "students", parts["students"], _student_shapes(about.size))
@@ -149,7 +167,11 @@ def _read(path: Path, changed: int) -> Forecaster:
         raise WeightsError(f"{path}: a scale of its numbers is not above zero; train again, lobarena distill")
     if about.form and not _forecast_all(parts["gate"]["tasks"]):
         raise WeightsError(f"{path}: its students do not forecast every target; train again, lobarena distill")
-    return Forecaster(parts["students"], parts["gate"], about)
+    try:
+        base = Base.from_arrays({name: one for name, one in arrays.items() if name.startswith("base.")}, about.contracts)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}, lobarena distill") from error
+    return Forecaster(parts["students"], parts["gate"], about, base)
 
 
 def forecaster(path: str | Path) -> Forecaster:

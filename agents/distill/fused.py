@@ -11,13 +11,14 @@ import numpy as np
 
 from lobarena.agents.distill.lanes import LANES, add
 from lobarena.agents.distill.smooth import cosine, sigmoid
-from lobarena.agents.windows.numbers import INSTANT, NAMES
+from lobarena.agents.windows.numbers import COUNT, INSTANT, NAMES
 from lobarena.sim._jit import inline, kernel
 
 VOLATILITY = NAMES.index("volatility, 60 s")  # as windows.day
 STUDENTS, WIDTH, BLOCKS, FORM, FEATURES, SPACE = range(6)  # of sizes, (6,) i8
 ALONE, FIXED, REGIME, EMPIRICAL = range(4)  # forms: no gate; scores of u alone (averages, learned); see `mixture`
 Y, REGIMES = 3, 3  # targets, and stretches of volatility
+LEVEL, GAIN, LINE = 2, 5, 8  # places of scaling
 CUT = np.float32(5)  # standard deviations at which a number is cut, as student.CUT
 _ONE, _ZERO, _QUARTER, _LEAST = np.float32(1), np.float32(0), np.float32(0.25), np.float32(-3e38)
 
@@ -81,7 +82,7 @@ def foretell_all(numbers, place, sizes, scaling, weights, memory, told):
 def foretell(numbers, sizes, scaling, weights, memory, told):
     """The next look of a row: (COUNT,) f4 numbers -> told, (4,) f8: forecast in units of the contract, confidence.
 
-    scaling : (8,) f8, the cuts of the regimes, means and standard deviations of the targets
+    scaling : f8, the cuts of the regimes, level and gain of each target, and the line, (COUNT, 3), of the contract
     memory : f4, its first B K H the students' state, brought up to this look
     """
     students, width, blocks, form = sizes[STUDENTS], sizes[WIDTH], sizes[BLOCKS], sizes[FORM]
@@ -161,7 +162,10 @@ def foretell(numbers, sizes, scaling, weights, memory, told):
     told[3] = _agree(students, form, half, total, product, phi, score, sharpness)
     for y in range(Y):
         forecast = _weigh(students, score, heard[y:], prior[y:])
-        told[y] = forecast * scaling[5 + y] + scaling[2 + y]
+        told[y] = scaling[LEVEL + y] + scaling[GAIN + y] * forecast
+    for i in range(COUNT):
+        for y in range(Y):
+            told[y] += numbers[i] * scaling[LINE + i * Y + y]
 
 
 @kernel

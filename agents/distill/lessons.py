@@ -1,4 +1,8 @@
-"""What students learn from: looks in rows, what came after them, and what a teacher held of them, row by row."""
+"""What students learn from: looks in rows, what came after them, and what a teacher held of them, row by row.
+
+Students, like their teacher, learn what the line of a contract leaves over (`teacher.base`): no student could tell from
+the numbers which contract it reads, and so not forecast its level.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lobarena.agents.learner import TrainingError
+from lobarena.agents.teacher.base import Base
 from lobarena.agents.teacher.chunks import Rows
 from lobarena.agents.windows.day import VOLATILITY, Day
 from lobarena.agents.windows.numbers import INSTANT
@@ -23,7 +28,7 @@ class Told:
     """What a teacher held of n looks."""
 
     states: Any  # (n, L, D) f2 or f4, an array or a memory map read row by row; early layers first
-    forecast: np.ndarray  # (n, 3) f4 in units of the contract; NaN where it has not read
+    forecast: np.ndarray  # (n, 3) f4 in units of the contract, in `Lessons` as a target; NaN where it has not read
 
     def __post_init__(self) -> None:
         if len(self.states.shape) != 3 or min(self.states.shape[1:]) < 1 or len(self.states) != len(self.forecast):
@@ -39,7 +44,7 @@ class Units:
 
     shift: np.ndarray  # (INSTANT,) of the numbers
     scale: np.ndarray  # (INSTANT,)
-    mean: np.ndarray  # (3,) of the targets, themselves in units of the contract
+    mean: np.ndarray  # (3,) of the targets, themselves what the lines leave over
     sd: np.ndarray  # (3,)
     cuts: np.ndarray  # (REGIMES - 1,) of the volatility
 
@@ -54,22 +59,55 @@ class Lessons:
 
     numbers: np.ndarray  # (n, INSTANT) f4
     volatility: np.ndarray  # (n,) f4
-    target: np.ndarray  # (n, 3) f4 in units of the contract; NaN where not known
+    target: np.ndarray  # (n, 3) f4 what the line leaves over, in its standard deviations; NaN where not known
+    line: np.ndarray  # (n, 3) f4 in units of the contract
+    contract: np.ndarray  # (n,) i8 which line
     begins: np.ndarray  # (k,) i8 first look of each row of looks
     ends: np.ndarray  # (k,) i8 one behind its last
+    base: Base  # the lines
     told: Told | None = None
 
     @classmethod
-    def of(cls, days: Sequence[Day], wanted: Sequence[np.ndarray] | None = None, told: Told | None = None) -> "Lessons":
-        """wanted : for each day (n,) bool, looks whose targets may be used; told : of all looks of the days in order"""
-        rows = Rows.of(days, wanted)
+    def of(
+        cls,
+        days: Sequence[Day],
+        wanted: Sequence[np.ndarray] | None = None,
+        told: Told | None = None,
+        base: Base | None = None,
+        contracts: Sequence[str] = (),
+    ) -> "Lessons":
+        """wanted : for each day (n,) bool, looks whose targets may be used; told : of all looks of the days in order
+
+        base : the lines of `contracts`; without any the targets themselves are learnt
+        """
+        base = base or Base.none(len(contracts))
+        rows = Rows.of(days, wanted, contracts)
         if told is not None and len(told.forecast) != len(rows.numbers):
             raise TrainingError(
                 f"the teacher told of {len(told.forecast):,} looks, the days have {len(rows.numbers):,}"
             )
-        volatility = rows.numbers[:, VOLATILITY].copy()
-        numbers = np.ascontiguousarray(rows.numbers[:, :INSTANT])
-        return cls(numbers, volatility, rows.targets.astype(np.float32), rows.begins, rows.ends, told)
+        line = base.line(rows.numbers, rows.contract)
+        if told is not None:
+            told = replace(told, forecast=_f4((told.forecast - line) / base.sd[rows.contract]))
+        return cls(
+            numbers=np.ascontiguousarray(rows.numbers[:, :INSTANT]),
+            volatility=rows.numbers[:, VOLATILITY].copy(),
+            target=_f4(base.left(rows)),
+            line=_f4(line),
+            contract=rows.contract,
+            begins=rows.begins,
+            ends=rows.ends,
+            base=base,
+            told=told,
+        )
+
+    def whole(self, left: np.ndarray, base: Base | None = None) -> np.ndarray:
+        """(n, 3) targets, or forecasts of them -> in units of the contract, line included.
+
+        base : the same lines with shares of a correction; without it the whole correction counts
+        """
+        gain = self.base.sd if base is None else base.sd * base.share
+        return np.asarray(self.line + gain[self.contract] * left)
 
     @property
     def known(self) -> np.ndarray:
@@ -91,6 +129,10 @@ class Lessons:
     def untold(self) -> "Lessons":
         """Without the teacher."""
         return replace(self, told=None)
+
+
+def _f4(a: np.ndarray) -> np.ndarray:
+    return np.asarray(a, np.float32)
 
 
 def units(lessons: Lessons) -> Units:

@@ -50,13 +50,14 @@ class Sight:
     told: Tensor  # (n, K, 3)
     target: Tensor  # (n, 3)
     regime: Tensor  # (n,) int64
+    rows: Tensor  # (n,) int64 which of all looks
 
     @classmethod
     def of(cls, z: np.ndarray, told: np.ndarray, target: np.ndarray, regime: np.ndarray) -> "Sight":
         """Of the looks whose target is known and that were read."""
         known = np.isfinite(target).all(1) & np.isfinite(told).all((1, 2))
         cut = target[known].clip(-TARGET_CUT, TARGET_CUT).astype(np.float32)
-        return cls(*map(torch.from_numpy, (z[known], told[known], cut, regime[known])))
+        return cls(*map(torch.from_numpy, (z[known], told[known], cut, regime[known], np.flatnonzero(known))))
 
 
 class Mixture(nn.Module):

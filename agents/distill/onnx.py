@@ -1,6 +1,7 @@
 """Students and gate as an ONNX graph, for runtimes other than this one: a look and the state before it -> what follows.
 
     numbers     (n, COUNT) f4      a look of each of n markets, as `windows.numbers` writes it
+    contract    (n,) i8            1 + its place among the contracts that the file's properties name; 0 is any other
     state       (blocks, K, n, H)  f4, zeros where a row of looks begins
     forecast    (n, 3) f4          in units of the contract, as `Forecaster` tells it
     confidence  (n,) f4            0 .. 1
@@ -54,12 +55,14 @@ def differences(forecaster: Forecaster, path: Path, looks: int = 10_000, seed: i
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     markets = 100
     rng, about = np.random.default_rng(seed), forecaster.about
-    ours = [forecaster.follow() for _ in range(markets)]
+    symbols = ["", *about.contracts]
+    contract = rng.integers(len(symbols), size=markets)
+    ours = [forecaster.follow(symbols[place]) for place in contract.tolist()]
     state = np.zeros((about.size.blocks, about.size.students, markets, about.size.width), np.float32)
     worst = {"forecast": 0.0, "confidence": 0.0}
     for _ in range(-(-looks // markets)):
         numbers = rng.normal(size=(markets, COUNT)).astype(np.float32)
-        forecast, confidence, state = session.run(None, {"numbers": numbers, "state": state})
+        forecast, confidence, state = session.run(None, {"numbers": numbers, "contract": contract, "state": state})
         told = [one.read(row) for one, row in zip(ours, numbers, strict=True)]
         away = np.abs([row for row, _ in told] - forecast) / np.maximum(1, np.abs(forecast))
         worst["forecast"] = max(worst["forecast"], float(away.max()))
@@ -114,12 +117,21 @@ def _model(forecaster: Forecaster) -> Any:
     else:
         forecast = g("Div", g.sum(told, 0), size.students)
         g("ConstantOfShape", g.part(g("Shape", "numbers"), 0, 1, 0), name="confidence", value=_one(onnx))
-    g("Add", g("Mul", forecast, about.sd), about.mean, name="forecast")
+    level, gain, line = (
+        g("Gather", np.stack(part), "contract")
+        for part in zip(*map(forecaster.line, range(1 + len(about.contracts))), strict=True)
+    )
+    lined = g("Squeeze", g("MatMul", g("Unsqueeze", "numbers", one := g.constant([1], np.int64)), line), one)
+    g("Add", g("Add", level, g("Mul", gain, forecast)), lined, name="forecast")
     state = [size.blocks, size.students, "n", size.width]
-    shapes: dict[str, Sequence[Any]] = {"numbers": ["n", COUNT], "state": state}
+    shapes: dict[str, Sequence[Any]] = {"numbers": ["n", COUNT], "contract": ["n"], "state": state}
     gives: dict[str, Sequence[Any]] = {"forecast": ["n", Y], "confidence": ["n"], "next_state": state}
     inputs, outputs = (
-        [onnx.helper.make_tensor_value_info(name, f4, shape) for name, shape in one.items()] for one in (shapes, gives)
+        [
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64 if name == "contract" else f4, shape)
+            for name, shape in part.items()
+        ]
+        for part in (shapes, gives)
     )
     graph = onnx.helper.make_graph(g.nodes, about.method, inputs, outputs, g.constants)
     model = onnx.helper.make_model(

@@ -56,4 +56,4 @@ def quantise(path: Path, out: Path) -> Path:
     from lobarena.agents.distill.forecaster import forecaster, store
 
     one = forecaster(path)
-    return store(out, quantised(one.students), quantised(one.gate), one.about)
+    return store(out, quantised(one.students), quantised(one.gate), one.about, one.base)

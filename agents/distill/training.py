@@ -189,13 +189,18 @@ def r2(forecast: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def skill(fuse: Callable[[np.ndarray], np.ndarray], lessons: Lessons, units: Units) -> Judge:
-    """A validation by R2. fuse : (n, K, 3) forecasts of all students -> (n, 3) of them together."""
-    target = (lessons.target - units.mean) / units.sd
+    """A validation by R2 of line and correction. fuse : (n, K, 3) forecasts of all students -> (n, 3) together."""
 
     def judge(students: Students) -> dict[str, float]:
-        _, told = read_rows(students, lessons.numbers, lessons.begins, lessons.ends)
-        found = r2(fuse(told), target).tolist()
-        row = {f"validation/{task}": one for task, one in zip(TASKS, found, strict=True)}
-        return row | {MEAN: float(np.mean(found))}
+        return judged(lessons, fuse(read_rows(students, lessons.numbers, lessons.begins, lessons.ends)[1]), units)
 
     return judge
+
+
+def judged(lessons: Lessons, told: np.ndarray, units: Units) -> dict[str, float]:
+    """R2 of line and correction, (n, 3) standardised, with the share of it that these looks would choose."""
+    left = told * units.sd + units.mean
+    base = lessons.base.shared(lessons.target, lessons.contract, left)
+    found = r2(lessons.whole(left, base), lessons.whole(lessons.target)).tolist()
+    row = {f"validation/{task}": one for task, one in zip(TASKS, found, strict=True)}
+    return row | {MEAN: float(np.mean(found))}

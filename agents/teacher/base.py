@@ -1,8 +1,9 @@
-"""What a teacher begins with: a ridge forecast from the numbers, contract by contract, and how far it is corrected.
+"""What teachers and students begin with: a ridge forecast from the numbers, contract by contract, and how far it is
+corrected.
 
 The line of a contract is its own ridge forecast, or that of all contracts together plus a ridge forecast of what this
-one leaves over, whichever is better on validation days, target by target: where looks are few the others help. The
-language model learns what the line leaves over, in that contract's own standard deviations, and only the share of its
+one leaves over, whichever is better on validation days, target by target: where looks are few the others help. What
+is trained learns what the line leaves over, in that contract's own standard deviations, and only the share of its
 correction that helped on validation days counts (our formulation). A contract that was not among those learnt from has
 the line of all of them together.
 """
@@ -56,6 +57,13 @@ class Base:
             sd[place] = np.maximum(left.std(0), 1e-6)
         return cls(weight, bias, sd, np.ones(shape, np.float32))
 
+    @classmethod
+    def none(cls, contracts: int = 0) -> "Base":
+        """Lines of zero, in units of the contract: what is trained forecasts everything."""
+        shape = (contracts + 1, len(TASKS))
+        zero, one = np.zeros(shape, np.float32), np.ones(shape, np.float32)
+        return cls(np.zeros((contracts + 1, COUNT, len(TASKS)), np.float32), zero, one, one)
+
     def line(self, numbers: np.ndarray, contract: np.ndarray | int) -> np.ndarray:
         """(n, COUNT) of (n,) or one contract -> (n, 3) forecasts in units of the contract."""
         if np.ndim(contract) == 0:
@@ -66,24 +74,26 @@ class Base:
             found[own] = self.line(numbers[own], int(place))
         return found
 
-    def residual(self, rows: Rows) -> np.ndarray:
-        """(n, 3) f4 what is to be learnt: targets less the line, in its standard deviations, cut; NaN where unknown."""
-        left = (rows.targets - self.line(rows.numbers, rows.contract)) / self.sd[rows.contract]
-        return np.asarray(np.clip(left, -CUT, CUT), np.float32)
+    def left(self, rows: Rows) -> np.ndarray:
+        """(n, 3) what is to be learnt: targets less the line, in its standard deviations; NaN where unknown."""
+        return np.asarray((rows.targets - self.line(rows.numbers, rows.contract)) / self.sd[rows.contract])
 
     def corrected(self, numbers: np.ndarray, contract: np.ndarray | int, correction: np.ndarray) -> np.ndarray:
         """(n, 3) the forecasts in units of the contract; correction : (n, 3) in standard deviations of the residual."""
         return np.asarray(self.line(numbers, contract) + (self.share * self.sd)[contract] * correction)
 
-    def shared(self, rows: Rows, correction: np.ndarray) -> "Base":
-        """With the shares that leave the smallest squared errors on these looks: least squares, cut to 0..1."""
+    def shared(self, left: np.ndarray, contract: np.ndarray, correction: np.ndarray) -> "Base":
+        """With the shares that leave the smallest squared errors on these looks: least squares, cut to 0..1.
+
+        left : (n, 3) as `left` has it; contract : (n,) places; of place 0, any other contract, all looks count
+        """
         share = self.share.copy()
+        known = np.isfinite(left).all(1) & np.isfinite(correction).all(1)
         for place in range(len(share)):
-            known = np.isfinite(rows.targets).all(1) & np.isfinite(correction).all(1)
-            known &= (rows.contract == place) | (place == 0)
-            left = (rows.targets - self.line(rows.numbers, place))[known] / self.sd[place]
-            told = correction[known]
-            share[place] = np.clip((left * told).sum(0) / np.maximum((told**2).sum(0), 1e-12), 0.0, 1.0)
+            own = known & ((contract == place) | (place == 0))
+            if own.any():
+                told = correction[own].astype(np.float64)
+                share[place] = np.clip((left[own] * told).sum(0) / np.maximum((told**2).sum(0), 1e-12), 0.0, 1.0)
         return replace(self, share=share)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -92,10 +102,12 @@ class Base:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], contracts: Sequence[str]) -> "Base":
-        """WeightsError when an array is missing, of another shape, or not finite."""
+        """WeightsError when an array is missing, of another shape, not finite, or one too many."""
         rows, tasks = len(contracts) + 1, len(TASKS)
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(_NAMES, (rows, tasks))
         shapes["weight"] = (rows, COUNT, tasks)
+        if more := {name for name in arrays if name.startswith("base.")} - {f"base.{name}" for name in _NAMES}:
+            raise WeightsError(f"an array {min(more)!r} that no line has; train again")
         for name, shape in shapes.items():
             found = arrays.get(f"base.{name}")
             if found is None or found.shape != shape or found.dtype != np.float32 or not np.isfinite(found).all():

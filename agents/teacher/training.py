@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from lobarena.agents.run_folder import alone, scalars
-from lobarena.agents.teacher.base import Base
+from lobarena.agents.teacher.base import CUT, Base
 from lobarena.agents.teacher.chunks import LEAST, Rows
 from lobarena.agents.teacher.network import Teacher
 from lobarena.agents.torch_arrays import adam_arrays, load_adam
@@ -95,7 +95,7 @@ def train(
     A step depends on the weights, the moments, its number and the seed alone, so a killed run goes on to the same
     weights. Each validation gives `base` the shares of the correction that it found best.
     """
-    left = torch.from_numpy(base.residual(learn))
+    left = torch.from_numpy(base.left(learn).clip(-CUT, CUT).astype(np.float32))
     optimizer = torch.optim.AdamW(teacher.groups(schedule.rate, schedule.inner))
     card = {"format": FORMAT, "settings": dict(about) | {"schedule": asdict(schedule)}}
     out.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def train(
                     own = _arrays(teacher)
                     load_learnt(teacher, average)
                     correction = corrections(teacher, validate, stride=stride)
-                    now = base.shared(validate, correction)
+                    now = base.shared(base.left(validate), validate.contract, correction)
                     found = skill(now.corrected(validate.numbers, validate.contract, correction), validate).tolist()
                     row = {"steps": float(step), "loss": loss}
                     row |= {f"validation/{task}": one for task, one in zip(TASKS, found, strict=True)}
