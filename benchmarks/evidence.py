@@ -157,7 +157,7 @@ def _reference(ready: Prepared, name: str) -> Told:
         return Told("", np.repeat(mean[None], looks, 0), sure, nobody)
     found = []
     for validate in ready.validate:
-        pairs = windows(validate.course, ready.group.share)
+        pairs = list(zip(*validate.course.part("learn"), strict=True))
         x = np.concatenate([day.numbers[mask] for day, mask in pairs]).astype(np.float64)
         y = np.concatenate([day.scaled[mask] for day, mask in pairs])
         known = np.isfinite(validate.day.targets).all(1)
