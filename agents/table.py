@@ -30,6 +30,7 @@ AGENTS: dict[str, str] = {
     "dqn": "lobarena.agents.learned:Dqn",
     "llm": "lobarena.agents.llm.agent:Llm",
     "tuned-llm": "lobarena.agents.teacher.agent:TunedLlm",
+    "llm-recorded": "lobarena.agents.teacher.recorded:RecordedLlm",
     "student": "lobarena.agents.distill.agent:Distilled",
     "untaught": "lobarena.agents.distill.agent:Untaught",
     "cmm": "lobarena.agents.distill.agent:Cmm",

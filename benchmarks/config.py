@@ -12,7 +12,7 @@ from lobarena.benchmarks import latency_mode
 
 Track = Literal["solo", "arena"]
 QUOTERS = ("foic", "liic", "ltiic", "avellaneda-stoikov", "glft", "random", "idle")
-DEFAULT_AGENTS = (*QUOTERS, "rl-ds", "drl-os", "ppo", "student", "cmm")
+DEFAULT_AGENTS = (*QUOTERS, "rl-ds", "drl-os", "ppo", "llm-recorded", "student", "cmm")
 
 
 class ConfigError(ValueError):

@@ -111,6 +111,46 @@ def tune(
     )
 
 
+@app.command(epilog="Example: lobarena llm record --teacher results/teacher/teacher.safetensors --out told.safetensors")
+def record(
+    teacher: Annotated[Path, typer.Option(metavar="FILE", help="Weights of lobarena teach.")],
+    out: Annotated[Path, typer.Option(metavar="OUT.safetensors", help="The forecasts.")],
+    model: Annotated[
+        Path | None, typer.Option(help="Its language model; that of `lobarena llm fetch` if not given.")
+    ] = None,
+    data: Annotated[str, typer.Option(help='"synthetic" (the embedded days) or the folder of a catalogue.')] = (
+        "synthetic"
+    ),
+    contracts: Annotated[str, typer.Option(metavar="TEXT,...", help="Only these; all when empty.")] = "",
+    train_days: Annotated[int, typer.Option(min=1, help="Of a contract, as in the tournament.")] = 1,
+    train_share: Annotated[float, typer.Option(help="Of a contract's only day, as in the tournament.")] = 0.3,
+    every: Annotated[int, typer.Option(min=1, help="Looks between two forecasts, as of tuned-llm.")] = 2,
+) -> None:
+    """Record what a tuned language model forecasts of whole days, so that it is played without model and torch.
+
+    The days are those that a tournament of the same data and training days plays.
+    """
+    import sys
+
+    import torch
+
+    from lobarena.agents.llm.answer import LlmError
+    from lobarena.agents.llm.fetch import fetched
+    from lobarena.benchmarks.foretelling import record as run
+    from lobarena.benchmarks.forecast_days import courses
+
+    if not teacher.is_file():
+        raise LlmError(f"{teacher}: no such file; train a teacher with `lobarena teach`, which names it")
+    torch.set_num_threads(1)  # the same numbers whatever machine
+    names = [one.strip() for one in contracts.split(",") if one.strip()]
+    with progress("recording") as advance:
+        found = courses(data, names, train_days, train_share)
+        command = " ".join(["lobarena", *sys.argv[1:]])
+        run(teacher, model or fetched(), found, out, every, command=command, advance=advance)
+    use = f"lobarena tournament --agents llm-recorded:forecasts={out},foic,idle"
+    console().print(f"use it: {use}", markup=False, soft_wrap=True)
+
+
 def _bench(count: int = 10) -> dict[str, Any]:
     """Seconds to load and prompts a second of the default model on one thread."""
     import time

@@ -15,6 +15,7 @@ from lobarena.agents.table import make
 from lobarena.agents.teacher.backbone import backbone
 from lobarena.agents.teacher.base import Base
 from lobarena.agents.teacher.chunks import CONTEXT, LOOKS, Rows
+from lobarena.agents.teacher.recorded import recorded
 from lobarena.agents.teacher.stream import Stream
 from lobarena.agents.teacher.trained import trained
 from lobarena.agents.teacher.training import CHECKPOINT, Schedule, corrections, skill
@@ -24,6 +25,7 @@ from lobarena.agents.windows.day import Day, read_day
 from lobarena.agents.windows.looks import looks
 from lobarena.agents.windows.numbers import COUNT
 from lobarena.benchmarks import teacher_table
+from lobarena.benchmarks.foretelling import record
 from lobarena.benchmarks.teaching import rows_of, teach
 from lobarena.data.schema import CONTINUOUS
 from lobarena.sim.feed import feed_of
@@ -273,6 +275,21 @@ def test_what_the_agent_foretells_is_what_the_teacher_forecasts_of_the_day(model
     assert both.sum() > 60
     np.testing.assert_allclose(told[both, 0], taught_day[:150][both, 0], atol=1e-4)
     np.testing.assert_allclose(told[both, 2], np.expm1(np.maximum(0, taught_day[:150][both, 2])), atol=1e-3)
+
+
+def test_a_recording_holds_what_the_agent_foretells(model, taught, market, tmp_path):
+    seen, context = market
+    agent = agent_of(model, taught)
+    agent.reset(context)
+    told = agent.forecast(seen)
+    day = read_day(feed_of(synthetic_day("CU", date(2024, 1, 3), seed=2, minutes=3)), context.fitted)
+    every = (np.ones(len(day.time), bool),)
+    course = Course(day.symbol, (day,), every, every, every, context.fitted)
+    (one,) = recorded(record(taught[0], model, [course], tmp_path / "told.safetensors"))[0].values()
+    new = np.isfinite(told).all(1)
+    np.testing.assert_array_equal(one.time, seen["published"][new] // 10**6 * 10**6)
+    np.testing.assert_allclose(one.forecast, told[new], rtol=5e-3, atol=5e-3)
+    assert new.sum() > 100
 
 
 def test_the_agent_pulls_its_quotes_where_there_is_no_mid(model, taught, market):
