@@ -102,8 +102,12 @@ def terminal(results: Results, console: "Console") -> None:
     if summary["calls"]:
         _print(console, "calls of language models", (TRACK, *CALLS), summary["calls"])
     _terminal_band(summary, console)
+    alike: dict[tuple[str, str], list[dict[str, Any]]] = {}  # what failed for one reason is one line
     for row in summary["failures"]:
-        what = f"failed: {row['agent']} in episode {row['episode']} ({row['contract']}, {row['day']}): {row['error']}"
+        alike.setdefault((row["agent"], row["error"]), []).append(row)
+    for (agent, error), rows in alike.items():
+        more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+        what = f"failed: {agent} in episode {rows[0]['episode']} ({rows[0]['contract']}, {rows[0]['day']}){more}: {error}"
         console.print(what, style="red", markup=False, highlight=False)
 
 

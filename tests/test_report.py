@@ -108,6 +108,14 @@ def test_the_json_is_plain_and_complete(results: Results) -> None:
     assert row["flop"] is None
 
 
+def test_what_fails_for_one_reason_is_one_line_on_the_terminal(results: Results) -> None:
+    out = StringIO()
+    report.terminal(results, Console(file=out, width=400))
+    failed = [line for line in out.getvalue().splitlines() if line.startswith("failed: ")]
+    assert len(failed) == len({row["error"] for row in report.as_json(results)["failures"]})
+    assert "20240104) and " in failed[0]
+
+
 def test_the_terminal_shows_every_agent_and_failure_literally(results: Results) -> None:
     out = StringIO()
     report.terminal(results, Console(file=out, width=250))
