@@ -52,7 +52,7 @@ def test_every_method_ablation_gate_and_reference_has_its_rows_and_keeps_its_stu
     episodes = pq.read_table(done / "episodes.parquet").to_pylist()
     labels = {row["label"] for row in episodes}
     gates = {f"cmm: {gate} gate" for gate in config.gates}
-    assert labels == {*config.methods, *config.ablations, *gates, "teacher", "hand-made, ridge", "constant"}
+    assert labels == {*config.methods, *config.ablations, *gates, "teacher", "line", "hand-made, ridge", "constant"}
     counts = {label: len([1 for row in episodes if row["label"] == label]) for label in labels}
     assert set(counts.values()) == {2 * config.groups[0].episodes}  # after fees and before them
     for row in episodes:
@@ -67,7 +67,7 @@ def test_every_method_ablation_gate_and_reference_has_its_rows_and_keeps_its_stu
     assert kept == ["cmm-0", "kd-0", "none-0", "without-orthogonality-0"]
     assert len(said) == 2
     text = (done / "evidence.md").read_text()
-    assert "7 of 7 units" in text
+    assert "8 of 8 units" in text
     assert "CMM against methods and controls, FU, net" in text
     assert "<script>alert" not in page.read_text()
 
