@@ -61,6 +61,9 @@ def tune(
     contracts: Annotated[str, typer.Option(metavar="TEXT,...", help="Only these; all when empty.")] = "",
     episode_minutes: Annotated[float, typer.Option(min=0.1, help="Length of an episode.")] = 30.0,
     episodes: Annotated[int, typer.Option(min=0, help="At most so many a stretch of days; 0 is all.")] = 0,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Weights of lobarena distill that shall quote by the best rule.")
+    ] = None,
     json: Json = None,
 ) -> None:
     """Tune the quoting rule of a forecaster by validation PnLMAP; the model is asked once a prompt, not once a trial.
@@ -93,6 +96,11 @@ def tune(
         asdict(one) | {"rule": as_parameters(one.rule), "pnlmap": one.pnlmap if isfinite(one.pnlmap) else None}
         for one in found
     ]
+    if keep:
+        from lobarena.agents.distill.forecaster import with_rule
+
+        best = found[0].rule
+        with_rule(keep, {name: getattr(best, name) for name in ("gamma", "kappa_s", "kappa_c", "kappa_v")})
     if json:
         write_json(json, {"agent": agent, "episodes": len(watched), "trials": rows})
     if json == STDOUT:

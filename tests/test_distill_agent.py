@@ -14,11 +14,12 @@ from test_agents import context, observation, walk
 from lobarena.agents.base import NO_QUOTES, check_quotes
 from lobarena.agents.distill.agent import Cmm, Distilled
 from lobarena.agents.distill.design import Design
-from lobarena.agents.distill.forecaster import About, StudentSize, forecaster, store
+from lobarena.agents.distill.forecaster import About, StudentSize, forecaster, store, with_rule
 from lobarena.agents.distill.lessons import Draw, Lessons
 from lobarena.agents.distill.mixture import FORMS, Gate, Mixture
 from lobarena.agents.distill.student import Size, Students, read_rows
 from lobarena.agents.distill.training import MEAN, Schedule
+from lobarena.agents.forecast import Rule
 from lobarena.agents.learner import TrainingError
 from lobarena.agents.table import make, parse
 from lobarena.agents.teacher.base import Base
@@ -239,3 +240,16 @@ def test_the_card_of_a_file_says_what_it_was_made_of(files):
     assert about["method"] == "average"
     assert len(about["data"]) == 64
     json.dumps(about, allow_nan=False)
+
+
+def test_weights_keep_the_rule_that_was_tuned_with_them_and_parameters_go_over_it(files, tmp_path):
+    path = tmp_path / "student.safetensors"
+    path.write_bytes(files["cmm"].read_bytes())
+    assert make("cmm", weights=str(path)).gamma == Rule.gamma
+    with_rule(path, {"gamma": 0.5, "kappa_s": 2.0, "kappa_c": 0.25, "kappa_v": 0.05})
+    agent = make("cmm", weights=str(path), kappa_c=3.0)
+    assert (agent.gamma, agent.kappa_s, agent.kappa_c, agent.kappa_v) == (0.5, 2.0, 3.0, 0.05)
+    arrays, about = read_arrays(path)
+    bad = write(tmp_path / "bad.safetensors", arrays, about | {"rule": {"gamma": -0.5}})
+    with pytest.raises(WeightsError, match="its rule is"):
+        forecaster(bad)

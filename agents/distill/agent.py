@@ -19,6 +19,7 @@ from lobarena.agents.windows.numbers import COUNT
 from lobarena.agents.windows.units import Units
 from lobarena.sim.types import OBSERVATION
 
+KEPT = -1.0  # the number that was tuned with the weights
 PACKAGED = Path(__file__).parents[1] / "weights"
 
 
@@ -28,10 +29,10 @@ class Distilled:
 
     weights: str = ""  # student.safetensors of lobarena distill; the packaged one if not given
     least: int = 8  # looks that are read before the first quotes
-    gamma: float = Rule.gamma
-    kappa_s: float = Rule.kappa_s
-    kappa_c: float = Rule.kappa_c
-    kappa_v: float = Rule.kappa_v
+    gamma: float = KEPT  # of the rule; of agents.forecast.Rule where the weights keep none
+    kappa_s: float = KEPT
+    kappa_c: float = KEPT
+    kappa_v: float = KEPT
     c: int = 0  # lots; 0 is the venue's position limit
 
     name: ClassVar[str] = "student"
@@ -47,8 +48,12 @@ class Distilled:
                 f"{path}: no such file; train some with `lobarena distill {method}`, which names its file, and give "
                 f"{self.name}:weights=FILE"
             )
-        self._rule = Rule(self.gamma, Rule.tau_s, self.kappa_s, self.kappa_c, self.kappa_v)
         self._forecaster = forecaster(path)
+        kept = vars(Rule()) | self._forecaster.about.rule
+        for name in ("gamma", "kappa_s", "kappa_c", "kappa_v"):
+            if getattr(self, name) == KEPT:
+                setattr(self, name, kept[name])
+        self._rule = Rule(self.gamma, Rule.tau_s, self.kappa_s, self.kappa_c, self.kappa_v)
         self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if bool(self._forecaster.gate) != self.gated:
             other = "student" if self.gated else "cmm"

@@ -120,6 +120,7 @@ class About(BaseModel, strict=True, extra="forbid"):
     teacher: str = ""  # digest of the teacher's weights
     contracts: list[str] = Field([], max_length=10_000)  # that have a line of their own
     command: str = ""
+    rule: dict[Literal["gamma", "kappa_s", "kappa_c", "kappa_v"], float] = {}  # that it quotes by, where it was tuned
 
 
 def store(
@@ -129,6 +130,13 @@ def store(
     arrays = {f"students.{name}": one for name, one in students.items()}
     arrays |= {f"gate.{name}": one for name, one in gate.items()}
     return write(path, arrays | base.arrays(), about.model_dump())
+
+
+def with_rule(path: Path, rule: Mapping[str, float]) -> Path:
+    """Write the file anew, to quote by this rule where an agent is given no other."""
+    one = forecaster(path)
+    about = About.model_validate(one.about.model_dump() | {"rule": dict(rule)})
+    return store(path, one.students, one.gate, about, one.base)
 
 
 @lru_cache(maxsize=8)
@@ -146,6 +154,8 @@ def _read(path: Path, changed: int) -> Forecaster:
         raise WeightsError(f"{path} was trained on other numbers of a look; train again, lobarena distill")
     if not np.isfinite([*about.mean, *about.sd, *about.cuts]).all() or min(about.sd) <= 0:
         raise WeightsError(f"{path}: its mean, sd and cuts are no finite units; train again, lobarena distill")
+    if not all(np.isfinite(one) and one >= 0 for one in about.rule.values()):
+        raise WeightsError(f"{path}: its rule is {about.rule}; numbers of a rule are 0 or more, lobarena llm tune")
     parts: dict[str, dict[str, np.ndarray]] = {"students": {}, "gate": {}, "base": {}}
     for name, array in arrays.items():
         part, _, own = name.partition(".")
