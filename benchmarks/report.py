@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import os
 from collections import Counter
 from pathlib import Path
@@ -186,8 +187,13 @@ def _print(console: "Console", title: str, columns: tuple[Column, ...], rows: li
         table.add_column(name, justify="left" if column.form == "" else "right", overflow="fold")
     for row in rows:
         style = "bold" if row is rows[0] and AGENT in columns else ""
-        table.add_row(*(Text(shown(column, row)) for column in columns), style=style)
+        table.add_row(*(Text(_without_folders(shown(column, row))) for column in columns), style=style)
     console.print(table)
+
+
+def _without_folders(text: str) -> str:
+    """ "cmm:weights=/far/away/student.safetensors" -> "cmm:weights=student.safetensors": a terminal is narrow."""
+    return re.sub(r"=[^,=@+]*/(?=[^,=@+/])", "=", text)
 
 
 def _known(value: Any) -> Any:

@@ -116,6 +116,12 @@ def test_what_fails_for_one_reason_is_one_line_on_the_terminal(results: Results)
     assert "20240104) and " in failed[0]
 
 
+def test_a_file_of_an_agent_is_named_without_its_folders() -> None:
+    spec = "llm:every=60,model=/a/b c/m.gguf,transcript=../t.jsonl@per-token:prefill=2"
+    assert report._without_folders(spec) == "llm:every=60,model=m.gguf,transcript=t.jsonl@per-token:prefill=2"
+    assert report._without_folders("CNY / episode") == "CNY / episode"
+
+
 def test_the_terminal_shows_every_agent_and_failure_literally(results: Results) -> None:
     out = StringIO()
     report.terminal(results, Console(file=out, width=250))
