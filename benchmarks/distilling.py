@@ -185,7 +185,9 @@ def _cmm(plan: Plan, given: Material, out: Path, play: Play | None, advance: Adv
     every[later.rows.numpy()] = told
     found = judged(given.validate, every, scale)
     about = about.model_copy(update={"form": plan.gate.form, "validation": found})
-    return Distilled(store(out / WEIGHTS, arrays_of(students), arrays_of(gate), about, base), history, seen, found[MEAN])
+    return Distilled(
+        store(out / WEIGHTS, arrays_of(students), arrays_of(gate), about, base), history, seen, found[MEAN]
+    )
 
 
 def shared(lessons: Lessons, seen: Sight, told: np.ndarray, scale: Units) -> Base:

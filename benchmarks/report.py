@@ -2,8 +2,8 @@
 
 import json
 import math
-import re
 import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,9 @@ def terminal(results: Results, console: "Console") -> None:
         alike.setdefault((row["agent"], row["error"]), []).append(row)
     for (agent, error), rows in alike.items():
         more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
-        what = f"failed: {agent} in episode {rows[0]['episode']} ({rows[0]['contract']}, {rows[0]['day']}){more}: {error}"
+        what = (
+            f"failed: {agent} in episode {rows[0]['episode']} ({rows[0]['contract']}, {rows[0]['day']}){more}: {error}"
+        )
         console.print(what, style="red", markup=False, highlight=False)
 
 

@@ -144,8 +144,8 @@ def record(
 
     from lobarena.agents.llm.answer import LlmError
     from lobarena.agents.llm.fetch import fetched
-    from lobarena.benchmarks.foretelling import record as run
     from lobarena.benchmarks.forecast_days import courses
+    from lobarena.benchmarks.foretelling import record as run
 
     if not teacher.is_file():
         raise LlmError(f"{teacher}: no such file; train a teacher with `lobarena teach`, which names it")

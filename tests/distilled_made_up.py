@@ -54,7 +54,10 @@ def mixed(students, gate, rng):
 
 
 def batch(students, mixture, numbers, place=0):
-    """What torch tells of (B, T, COUNT) looks, place: the line(s), one or (B T,): forecasts (B, T, 3) in units of the contract, confidence (B, T)."""
+    """What torch tells of (B, T, COUNT) looks: forecasts (B, T, 3) in units of the contract, confidence (B, T).
+
+    place : of the line, one or (B T,)
+    """
     with torch.no_grad():
         read = students.read(torch.from_numpy(numbers[..., :INSTANT]))
         told = students.forecast(read.z)

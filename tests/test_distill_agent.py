@@ -203,8 +203,10 @@ def test_agents_without_weights_or_with_the_others_say_what_to_give(files):
 
 @pytest.mark.parametrize(
     "change",
-    ["numbers", "lines", "mean", "sd", "size", "form", "extra key", "array lost", "array added", "line lost", "line added"]
-    + ["shape", "nan", "f8", "tasks"],
+    [
+        *("numbers", "lines", "mean", "sd", "size", "form", "extra key", "array lost", "array added"),
+        *("line lost", "line added", "shape", "nan", "f8", "tasks"),
+    ],
 )
 def test_a_damaged_or_foreign_file_is_refused(files, tmp_path, change):
     arrays, about = read_arrays(files["cmm"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from distilled_made_up import OWN, DEFAULT, FITTED, SMALL, a_walk, batch, by_kernel, made_up, windows
+from distilled_made_up import DEFAULT, FITTED, OWN, SMALL, a_walk, batch, by_kernel, made_up, windows
 from numba import config
 from test_agents import context
 
@@ -112,7 +112,11 @@ def readable(agent, looks, least=8):
     """The same decisions in Python: numbers, forecast, volatility, rule."""
     made, told, quotes = context(**FITTED), [], []
     units, state, numbers = Units.of(FITTED), np.zeros(1, STATE), np.zeros(COUNT, np.float32)
-    scale, market, moves = scales(units), forecaster(agent.weights).follow(made.contract.symbol), Volatility(FITTED["sigma"])
+    scale, market, moves = (
+        scales(units),
+        forecaster(agent.weights).follow(made.contract.symbol),
+        Volatility(FITTED["sigma"]),
+    )
     rule = Rule(agent.gamma, Rule.tau_s, agent.kappa_s, agent.kappa_c, agent.kappa_v)
     for look in looks:
         told.append([np.inf] * 4)

@@ -20,7 +20,9 @@ SECOND = 10**9
 def told(count=40):
     rng = np.random.default_rng(0)
     time = OPENS + np.arange(1, count + 1) * SECOND
-    return Record(time, np.stack([rng.normal(size=count), np.full(count, 2.0), np.full(count, 50.0), np.ones(count)], 1))
+    return Record(
+        time, np.stack([rng.normal(size=count), np.full(count, 2.0), np.full(count, 50.0), np.ones(count)], 1)
+    )
 
 
 @pytest.fixture
@@ -56,7 +58,9 @@ def test_no_forecast_of_later_is_used_earlier(tmp_path):
     other.forecast[20:, 0] += 3
     quotes = []
     for k, record in enumerate((one, other)):
-        agent = make("llm-recorded", forecasts=str(store(tmp_path / f"{k}.safetensors", {"RB.20240103": record}, ABOUT)))
+        agent = make(
+            "llm-recorded", forecasts=str(store(tmp_path / f"{k}.safetensors", {"RB.20240103": record}, ABOUT))
+        )
         agent.reset(context(**FITTED))
         quotes.append([agent.act(observation(after_s=s)) for s in range(1, 41)])
     assert quotes[0][:20] == quotes[1][:20]
@@ -89,7 +93,9 @@ def test_a_damaged_or_foreign_file_is_refused(file, tmp_path, change):
     elif change == "type":
         arrays["RB.20240103.ms"] = ms.astype(np.int64)
     else:
-        forecast[3, {"nan": 0, "spread": 1, "volume": 2, "sure": 3}[change]] = {"nan": np.nan, "spread": -1}.get(change, 30)
+        forecast[3, {"nan": 0, "spread": 1, "volume": 2, "sure": 3}[change]] = {"nan": np.nan, "spread": -1}.get(
+            change, 30
+        )
     with pytest.raises(WeightsError, match=r"bad\.safetensors"):
         recorded(write(tmp_path / "bad.safetensors", arrays, about))
 

@@ -178,7 +178,9 @@ def _read(path: Path, changed: int) -> Forecaster:
     if about.form and not _forecast_all(parts["gate"]["tasks"]):
         raise WeightsError(f"{path}: its students do not forecast every target; train again, lobarena distill")
     try:
-        base = Base.from_arrays({name: one for name, one in arrays.items() if name.startswith("base.")}, about.contracts)
+        base = Base.from_arrays(
+            {name: one for name, one in arrays.items() if name.startswith("base.")}, about.contracts
+        )
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}, lobarena distill") from error
     return Forecaster(parts["students"], parts["gate"], about, base)

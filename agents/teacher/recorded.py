@@ -45,7 +45,10 @@ class Record:
 
 
 def store(path: Path, records: Mapping[str, Record], about: Mapping[str, Any]) -> Path:
-    """Write a file; records by SYMBOL.DAY, about: of `About` without the starts. Times keep ms, forecasts half floats."""
+    """Write a file: times in ms, forecasts as half floats.
+
+    records : by SYMBOL.DAY; about : of `About`, without the starts
+    """
     arrays: dict[str, np.ndarray] = {}
     starts = {key: int(one.time[0]) // _MS * _MS for key, one in records.items()}
     for key, one in records.items():
@@ -72,7 +75,9 @@ def _read(path: Path, changed: int) -> tuple[Mapping[str, Record], About]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise WeightsError(f"{path} holds no recorded forecasts ({where}: {first['msg']}); lobarena llm record") from error
+        raise WeightsError(
+            f"{path} holds no recorded forecasts ({where}: {first['msg']}); lobarena llm record"
+        ) from error
     if wrong := set(arrays) ^ {f"{key}.{part}" for key in about.starts for part in ("ms", "forecast")}:
         raise WeightsError(f"{path}: lacks or does not name {min(wrong)}; make it again, lobarena llm record")
     found = {}
