@@ -116,7 +116,7 @@ def of_courses(
 def lines(courses: Sequence[Course]) -> Base:
     """The lines that a teacher of the same days begins with, too."""
     names = [one.symbol for one in courses]
-    return Base.of(*(rows_of(courses, part, names) for part in ("learn", "validate")), len(names))
+    return Base.of(rows_of(courses, "learn", names), rows_of(courses, "validate", names), len(names))
 
 
 def lessons_of(courses: Sequence[Course], part: str, base: Base, told: Callable[[Day], Told] | None = None) -> Lessons:

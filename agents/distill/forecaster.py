@@ -37,7 +37,7 @@ class Forecaster:
         drawn = {"shift", "scale", "tasks", "frequency", "mean", "bin_head"}
         drawn |= set() if self.about.form == "learned" else {"score"}
         own = sum(a.size for part in (self.students, self.gate) for name, a in part.items() if name not in drawn)
-        return own + self.base.weight[0].size + 2 * self.base.bias[0].size
+        return int(own + self.base.weight[0].size + 2 * self.base.bias[0].size)
 
     @property
     def flop(self) -> float:
@@ -118,7 +118,7 @@ class About(BaseModel, strict=True, extra="forbid"):
     validation: dict[str, float] = {}
     data: str = ""  # digest of the days
     teacher: str = ""  # digest of the teacher's weights
-    contracts: list[str] = Field([], max_length=10_000)  # that have a line of their own
+    contracts: list[str] = Field(default=[], max_length=10_000)  # that have a line of their own
     command: str = ""
     rule: dict[Literal["gamma", "kappa_s", "kappa_c", "kappa_v"], float] = {}  # that it quotes by, where it was tuned
 
