@@ -149,7 +149,7 @@ def play_one(job: Job, lost: str = "") -> dict[str, Any]:
     seated = [Entry(label, *table[label], job.charges[label]) for label in unit.labels]
     wire = Stressed(scene, Guard(scene, seat.position_limit), capital=seat.capital)
     terms = Terms(config.seed, seat, config.order_size, config.deadline_ms / 1e3, config.deadlines, job.fitted)
-    return play(market, e, seated, terms, lost, wire.watch, wire)
+    return play(market, e, seated, terms, lost, wire.watch, wire, wire.beside)
 
 
 def stressed_seat(config: StressConfig, scene: Scene) -> Seat:

@@ -229,7 +229,7 @@ def _curves(results: Results) -> dict[tuple[int, int], Any]:
 
 def _fills(results: Results) -> dict[tuple[int, int], tuple[int, int]]:
     """(episode, seat) -> fills at prices worse than the mid 5 s later, and all fills; forced ones left out."""
-    names = ("episode", "seat", "price", "size", "side", "mid", "markout_5s", "reason")
+    names = ("episode", "seat", "price", "size", "side", "mid", "markout_5s", "reason", "role")
     columns = {name: results.fills.column(name).to_numpy() for name in names}
     value = dict(
         zip(
@@ -240,7 +240,7 @@ def _fills(results: Results) -> dict[tuple[int, int], tuple[int, int]]:
     )
     worth = np.array([value[int(episode)] for episode in columns["episode"]])
     edge = columns["side"] * columns["size"] * (columns["mid"] - columns["price"]) * worth
-    own = columns["reason"] != "liquidation"
+    own = (columns["reason"] != "liquidation") | (columns["role"] != "taker")
     worse = (edge + columns["markout_5s"] < 0) & own
     return {key: (int(worse[rows].sum()), int(own[rows].sum())) for key, rows in _groups(columns).items()}
 
