@@ -87,8 +87,8 @@ def play(
     Agents draw from streams named by what they are, so that no agent's numbers depend on who else plays. An agent
     that fails loses its seat: its orders leave at once, its position is closed at the end. With `lost`, the reason why
     no agent can play, every seat has failed from the start. `watch` is called once before the first event, to set the
-    market's pause, and then at each pause. `wire` may keep looks from the agents, or give them others. `beside` are seats without an agent, behind the others; who watches sees
-    to them.
+    market's pause, and then at each pause. `wire` may keep looks from the agents, or give them others. `beside` are
+    seats without an agent, behind the others; `watch` sees to them.
     """
     place = (episode.contract, episode.day, episode.segment)
     market.start([*[terms.seat] * len(entries), *beside], episode.opens, episode.closes, _seed(terms.seed, *place))

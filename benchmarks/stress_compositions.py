@@ -59,7 +59,8 @@ def _sweep(rng: np.random.Generator, at: float, last: float) -> Shock:
 
 def _cascade(rng: np.random.Generator, at: float, last: float) -> Shock:
     seats = tuple((float(rng.uniform(0.1, 30)), float(rng.uniform(0.01, 0.5))) for _ in range(int(rng.integers(1, 4))))
-    return Cascade(at, last, _one(rng, "long", "short"), seats, float(rng.choice([0.0, rng.uniform(0, 0.5)])))
+    pace, impact = float(rng.uniform(0.01, 3)), float(rng.choice([0.0, rng.uniform(0, 0.5)]))
+    return Cascade(at, last, _one(rng, "long", "short"), seats, pace, impact)
 
 
 def _halt(rng: np.random.Generator, at: float, last: float) -> Shock:

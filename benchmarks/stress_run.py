@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lobarena.benchmarks.invariants import Guard
+from lobarena.benchmarks.invariants import Guard, Watch
 from lobarena.sim.line import Line
 from lobarena.sim.market import Market, Seat
 from lobarena.sim.shocks.large import LargeSeats
@@ -84,3 +84,19 @@ class Stressed:
         ahead = [edge for patch in self.scene.patches for edge in (patch.start, patch.end) if edge > now]
         ahead += [self.large.next(now)] if self.large else []
         venue["pause"] = self._now = min(ahead, default=_FOREVER)
+
+
+def together(*watches: Watch) -> Watch:
+    """One watch of several: each sees the market first of all, and then at the pauses that it has set itself."""
+    due = [_FOREVER] * len(watches)
+
+    def watch(market: Market) -> None:
+        venue, now = market.venue[0], int(market.venue[0]["pause"])
+        for place, one in enumerate(watches):
+            if due[place] == now:
+                venue["pause"] = now
+                one(market)
+                due[place] = int(venue["pause"])
+        venue["pause"] = min(due)
+
+    return watch

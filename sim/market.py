@@ -158,7 +158,7 @@ class Market:
         self._marks: list[np.ndarray] = []
 
     def redirect(self, feed: Feed) -> None:
-        """What has not happened yet happens as in `feed` from now on; the next `start` begins with the first feed again.
+        """What has not happened yet happens as in `feed` from now on; `start` goes back to the first feed.
 
         ValueError when the feeds differ in what has happened, or in the book that they need.
         """

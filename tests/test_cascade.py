@@ -1,6 +1,5 @@
 """Large seats: the price calls them, the venue closes them out through the book, and that calls the next."""
 
-import json
 from dataclasses import replace
 
 import numpy as np

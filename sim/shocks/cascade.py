@@ -13,14 +13,15 @@ MOST = 12  # large seats of one episode: a market has 16 seats
 class Cascade(Shock):
     """Large seats stand in the market from the start, each with capital for so much of an adverse move (`large.py`).
 
-    Nothing is sent at a set time: a seat is closed out by the venue's own rule at the first publication whose mark has
-    gone so far against it, as far as the book goes, and again at each publication until it is flat. What the crowd takes
-    of it moves all later prices, which may call the next seat.
+    Nothing is sent at a set time: a seat is closed out by the venue's own rule from the first publication on whose mark
+    has gone so far against it, some lots at each, until it is flat. What the crowd takes of it moves all later prices,
+    which may call the next seat.
     """
 
     side: Literal["long", "short"] = "long"
     seats: tuple[tuple[float, float], ...] = ((8.0, 0.5), (8.0, 0.8), (8.0, 1.1))  # (lots, times what a side usually
     # shows; percent of the mid at the start, against it, up to which its equity covers its margin)
+    pace: float = 0.3  # lots closed at a publication, times what a side usually shows
     impact: float = 0.05  # percent of that mid that the market moves, for good, for each side that the crowd takes
 
     def check(self) -> None:
@@ -29,6 +30,7 @@ class Cascade(Shock):
         for lots, bears in self.seats:
             self.require(0 < lots <= 10_000, f"seats: lots is {lots}; give up to 10000 times the usual size")
             self.require(0 < bears <= 50, f"seats: a move of {bears} percent; give up to 50, more than 0")
+        self.require(0 < self.pace <= 1_000, f"pace is {self.pace}; give up to 1000 times the usual size")
         self.require(0 <= self.impact <= 5, f"impact is {self.impact}; give percent from 0 to 5")
 
     def paint(self, scene: Scene) -> None:
@@ -40,6 +42,7 @@ class Cascade(Shock):
                 start,
                 end,
                 sign * max(1, round(lots * scene.usual)),
+                max(1, round(self.pace * scene.usual)),
                 bears / 100 * mid,
                 self.impact / 100 * mid / scene.usual,
             )

@@ -1,9 +1,11 @@
 """The large seats of a cascade in a running market: seats of the venue that never send an order.
 
-They are called and closed out by the clock like any other seat (`sim/clock.py`), with no grace. What moves the price is
-twofold: their closing takes the book, which comes back by the impact rule, and every lot of it that the crowd takes
-displaces what is published afterwards, for good. Lots that other seats take displace nothing. The permanent part, linear
-in the lots, is after Kyle (1985); that it begins at the next publication is our formulation.
+They are called and closed out by the clock like any other seat (`sim/clock.py`), with no grace. A seat stands in the
+market with as much as is closed at one publication, and capital for it alone: when it is called does not depend on the
+lots, and a broker does not sell everything at once. What moves the price is twofold: the closing takes the book, which
+comes back by the impact rule, and every lot of it that the crowd takes displaces what is published afterwards, for
+good. Lots that other seats take displace nothing. The permanent part, linear in the lots, is after Kyle (1985,
+Continuous Auctions and Insider Trading); that it begins at the next publication is our formulation.
 """
 
 from dataclasses import replace
@@ -25,6 +27,7 @@ class LargeSeats:
         self.scene = replace(scene, rows=scene.rows.copy(), value=scene.value.copy())
         self.numbers = {agents + 1 + place: one for place, one in enumerate(scene.large)}
         self.seats = [Seat(maintenance=1.0)] * len(scene.large)  # called is closed: nobody waits for money
+        self.left = {number: one.lots for number, one in self.numbers.items()}  # lots not yet in the market
         self.moved = 0  # ticks by which prices are displaced now
         self._told, self._due = 0, 0.0  # fills looked at; ticks of displacement that they ask for
         edges = [edge for one in scene.large for edge in (one.start, one.end)]
@@ -45,10 +48,15 @@ class LargeSeats:
         """Positions come and go; what was forced upon the crowd since the last look displaces what comes next."""
         account = market.venue[0]["seat"]
         for number, one in self.numbers.items():
-            if one.start == now:
-                _carry(market, number, one)
-            elif one.end == now:
-                _hand_over(market, number, -int(account[number]["position"]))
+            held = int(account[number]["position"])
+            if now == one.end:
+                _hand_over(market, number, -held)
+            elif now == one.start or (one.start < now < one.end and account[number]["liquidated"]):
+                more = max(0, min(abs(self.left[number]), one.pace - abs(held))) * (1 if one.lots > 0 else -1)
+                self.left[number] -= more
+                _hand_over(market, number, more)
+            if now == one.start:
+                _endow(market, number, one)
         fills = np.concatenate([market.fills, market.pending_fills()])[self._told :]
         self._told += len(fills)
         forced = fills[(fills["maker_owner"] == CROWD) & np.isin(fills["taker_owner"], list(self.numbers))]
@@ -63,18 +71,17 @@ class LargeSeats:
             market.redirect(feed_of_scene(self.scene))
 
     def closed(self, market: Market) -> int:
-        """How many of them the venue has closed out."""
+        """How many of them the venue has closed out, or begun to."""
         return int(market.venue[0]["seat"]["liquidated"][list(self.numbers)].sum())
 
 
-def _carry(market: Market, number: int, one: Large) -> None:
-    """The position is there, with capital that covers its margin exactly when the price has gone as far as it bears."""
+def _endow(market: Market, number: int, one: Large) -> None:
+    """Capital that covers the margin of what the seat holds exactly until the price has gone as far as it bears."""
     venue = market.venue[0]
-    _hand_over(market, number, one.lots)
-    bought, contract = int(venue["mid2"]) // 2, market.feed.contract
-    worst = bought - one.bears if one.lots > 0 else bought + one.bears
-    margin = abs(one.lots) * worst * contract.tick_value * contract.margin
-    venue["seat"][number]["capital"] = margin - one.lots * (worst - bought) * contract.tick_value
+    account, contract, bought = venue["seat"][number], market.feed.contract, int(venue["mid2"]) // 2
+    lots, worst = int(account["position"]), bought - one.bears * (1 if one.lots > 0 else -1)
+    margin = abs(lots) * worst * contract.tick_value * contract.margin
+    account["capital"] = margin - lots * (worst - bought) * contract.tick_value
 
 
 def _hand_over(market: Market, number: int, lots: int) -> None:

@@ -40,6 +40,7 @@ class Large:
     start: int  # ns UTC, it is there from then on
     end: int  # ns UTC, what is left of it goes to the crowd at the mid
     lots: int  # below 0 sold
+    pace: int  # lots that the venue closes at a publication
     bears: float  # ticks against it at which its equity no longer covers its margin
     impact: float  # ticks that the market moves for each lot of it that the crowd takes
 
