@@ -284,7 +284,7 @@ def _twin(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def _regimes(calm: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], str]:
     """Window -> regime: the thirds of the volatility of calm windows, each as a multiple of its contract's median."""
     sigma = {_window(row): row["sigma"] for row in calm if not math.isnan(row["sigma"])}
-    if not sigma:
+    if len(sigma) < len(REGIMES):  # too few to tell them apart: all are normal
         return {}
     median = {
         place[1]: float(np.median([s for other, s in sigma.items() if other[1] == place[1]])) or 1.0 for place in sigma

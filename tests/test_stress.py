@@ -21,7 +21,7 @@ from lobarena.benchmarks.shock_episodes import CALM, library, read_story, story_
 from lobarena.benchmarks.stress import run
 from lobarena.benchmarks.stress_compositions import compose
 from lobarena.benchmarks.stress_config import StressConfig
-from lobarena.benchmarks.stress_figures import least_sizes
+from lobarena.benchmarks.stress_figures import frontier, least_sizes
 from lobarena.benchmarks.stress_measures import _flat_after, _recovery, breakers, by_regime, by_story, measured, ranking
 from lobarena.benchmarks.stress_moments import worst_moments
 from lobarena.benchmarks.stress_run import together
@@ -205,6 +205,23 @@ def test_the_search_ends_between_survival_and_ruin_and_is_not_repeated(folder: P
     assert not count
     assert least_sizes(rows) == {"limit-up-lock": high}
     assert least_sizes([row for row in rows if row["agent"] == "idle"]) == {"limit-up-lock": None}
+
+
+def test_the_frontier_has_the_episodes_that_ruin_the_first_to_break_on_top() -> None:
+    def row(agent: str, story: str, ruined: float | None) -> dict[str, Any]:
+        return {"agent": agent, "story": story, "survived": 1.0, "ruined": ruined}
+
+    rows = [row("a", "mild", 4.0), row("a", "none", None), row("a", "hard", None)]
+    rows += [row("b", "mild", None), row("b", "none", None), row("b", "hard", 0.5)]
+    drawn = frontier(rows)
+    assert drawn["layout"]["yaxis"]["ticktext"] == ["hard", "mild"]
+    assert [trace["x"] for trace in drawn["data"]] == [[20.8, 4.0], [0.5, 20.8]]
+    places = [(round(y, 3), x) for trace in drawn["data"] for x, y in zip(trace["x"], trace["y"], strict=True)]
+    assert len(set(places)) == 4, "no mark hides another"
+
+
+def test_two_windows_are_too_few_to_tell_regimes_apart(folder: Path) -> None:
+    assert {row["regime"] for row in measured(read(folder))} == {"normal"}
 
 
 def test_a_damaged_frontier_says_what_to_do(tmp_path: Path) -> None:
