@@ -7,17 +7,21 @@ every instant between the order's arrival and its fill. The replay must show the
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
+from lobarena.benchmarks import stress
 from lobarena.benchmarks.config import Config
+from lobarena.benchmarks.invariants import Watch
 from lobarena.benchmarks.manifest import ResultsError
 from lobarena.benchmarks.metrics import HORIZONS
 from lobarena.benchmarks.programme import Unit
 from lobarena.benchmarks.results import Results, read
+from lobarena.benchmarks.stress_config import StressConfig
 from lobarena.benchmarks.tournament import replay, unit_of
 from lobarena.data.schema import BID, EVENT_KINDS, LIMIT, MARK, MARKET, TAKE, TRADE
 from lobarena.sim.book import ahead, find
@@ -70,18 +74,27 @@ def explain(run: Path, number: int) -> Story:
     """The story of fill `number` of a results folder; ResultsError when it is not there or the data has changed."""
     results = read(run)
     row = _row(results, number)
-    config = Config(**results.manifest["config"])
-    unit, tick = unit_of(config, row["episode"])
+    again, unit, tick = _played(results, row["episode"])
     _same_data(results, unit)
     story = Story(row, unit.episode.contract, tick)
-    if row["reason"] == REASONS[LIQUIDATION]:
+    if row["reason"] == REASONS[LIQUIDATION] and row["role"] == "taker":
         return _forced(story, results)
     order = _Order(story)
-    with _until_enough():
-        replay(config, unit, results, order.seek)
-    with _until_enough():
-        replay(config, unit, results, order.follow)
+    for watch in (order.seek, order.follow):
+        with _until_enough():
+            again(watch)
     return story
+
+
+def _played(results: Results, episode: int) -> tuple[Callable[[Watch], None], Unit, float]:
+    """How to play an episode of a run once more under a watch; the episode; the tick of its contract."""
+    if "stress" in results.manifest:
+        extreme = StressConfig(**results.manifest["config"])
+        shocked, tick = stress.unit_of(extreme, episode)
+        return partial(stress.replay, extreme, shocked, results), shocked, tick
+    config = Config(**results.manifest["config"])
+    unit, tick = unit_of(config, episode)
+    return partial(replay, config, unit, results), unit, tick
 
 
 def _row(results: Results, number: int) -> dict[str, Any]:
@@ -165,7 +178,11 @@ class _Order:
                 venue["pause"] = upcoming
                 return
             story.before = self.last[0] if story.joined_time else 0
-            story.aggressor = _aggressor(market, self.time)
+            story.aggressor = (
+                f"the venue, closing out the position of {story.fill['counterparty']}"
+                if story.fill["reason"] == REASONS[LIQUIDATION]
+                else _aggressor(market, self.time)
+            )
             venue["pause"] = self.time
             return
         if now == self.time:
@@ -251,7 +268,7 @@ def lines(story: Story, clock: Callable[[int], str]) -> Iterator[str]:
     else:
         how = "traded on arrival" if row["role"] == "taker" else "came at the very instant of the fill"
         yield f"Its order {row['order']} did not wait in a queue: it {how}."
-    if row["reason"] == REASONS[LIQUIDATION]:
+    if row["reason"] == REASONS[LIQUIDATION] and row["role"] == "taker":
         yield f"What hit: {story.aggressor}."
     else:
         hitter = story.aggressor if row["role"] == "maker" else "its own order, arriving"

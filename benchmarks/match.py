@@ -17,7 +17,7 @@ from lobarena.benchmarks.thinking import DEADLINE, OUTCOMES, AgentError, Charge,
 from lobarena.sim.market import Market, Seat
 from lobarena.sim.random import generator
 from lobarena.sim.state import FINISHED, PAUSED
-from lobarena.sim.types import CROWD, LIQUIDATION, REASONS
+from lobarena.sim.types import CROWD, LIQUIDATION, MAX_SEATS, REASONS
 
 SECOND = 1_000_000_000  # ns
 
@@ -80,16 +80,18 @@ def play(
     lost: str = "",
     watch: Callable[[Market], None] | None = None,
     wire: Wire | None = None,
+    beside: Sequence[Seat] = (),
 ) -> dict[str, Any]:
     """Run one episode: {table: rows} as `ResultWriter.write` takes them.
 
     Agents draw from streams named by what they are, so that no agent's numbers depend on who else plays. An agent
     that fails loses its seat: its orders leave at once, its position is closed at the end. With `lost`, the reason why
     no agent can play, every seat has failed from the start. `watch` is called once before the first event, to set the
-    market's pause, and then at each pause. `wire` may keep looks from the agents, or give them others.
+    market's pause, and then at each pause. `wire` may keep looks from the agents, or give them others. `beside` are
+    seats without an agent, behind the others; `watch` sees to them.
     """
     place = (episode.contract, episode.day, episode.segment)
-    market.start([terms.seat] * len(entries), episode.opens, episode.closes, _seed(terms.seed, *place))
+    market.start([*[terms.seat] * len(entries), *beside], episode.opens, episode.closes, _seed(terms.seed, *place))
     minds: list[Mind | None] = []
     errors = [lost] * len(entries)
     for number, entry in enumerate(entries):
@@ -159,7 +161,7 @@ def _rows(
 ) -> dict[str, Any]:
     tables: dict[str, list[Any]] = {"episodes": [], "fills": [], "decisions": [], "curve": []}
     marks = _marks(market)
-    labels = ["crowd", *(entry.label for entry in entries)]
+    labels = ["crowd", *(entry.label for entry in entries), *["large seat"] * (MAX_SEATS - len(entries))]
     for number, entry in enumerate(entries):
         seat, mind = number + 1, minds[number]
         tick_value = market.feed.contract.tick_value

@@ -63,7 +63,7 @@ function draw() {
       xaxis: {...axis, ...figure.layout.xaxis}, yaxis: {...axis, ...figure.layout.yaxis},
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", separators: ".,",
       font: {family: "system-ui, sans-serif", size: 12.5, color: style("--ink")},
-      legend: {orientation: "h", y: -0.2, yanchor: "top", x: 0}, showlegend: true,
+      legend: {orientation: "h", y: -0.2, yanchor: "top", x: 0, ...figure.layout.legend}, showlegend: true,
       margin: {l: 60, r: 16, t: 30, b: 50},
       modebar: {bgcolor: "rgba(0,0,0,0)", color: style("--soft"), activecolor: style("--accent")},
       hoverlabel: {align: "left", namelength: -1}};

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from lobarena.benchmarks.config import ConfigError
 from lobarena.benchmarks.invariants import INVARIANTS
+from lobarena.sim.shocks.cascade import MOST, Cascade
 from lobarena.sim.shocks.kinds import KINDS
 from lobarena.sim.shocks.scene import Scene
 from lobarena.sim.shocks.shock import Shock
@@ -130,6 +131,9 @@ def story_of(name: str, content: Mapping[str, Any], where: str = "") -> Story:
     except ValidationError as error:
         raise ConfigError(f"{where}: {_told(error)}") from error
     shocks = tuple(_shock(one, f"{where}: shocks[{place}]") for place, one in enumerate(file.shocks))
+    large = sum(len(shock.seats) for shock in shocks if isinstance(shock, Cascade))
+    if large > MOST:
+        raise ConfigError(f"{where}: {large} large seats in all; a market has room for {MOST}")
     return Story(name, file.title, shocks, file.holds, file.imitates)
 
 

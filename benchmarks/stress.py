@@ -11,15 +11,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lobarena.benchmarks.charging import charges, check_tokens, latencies, measured_rates
+from lobarena.benchmarks.charging import as_charged, charges, check_tokens, latencies, measured_rates
 from lobarena.benchmarks.config import ConfigError
-from lobarena.benchmarks.invariants import Guard
+from lobarena.benchmarks.invariants import Guard, Watch
 from lobarena.benchmarks.match import Entry, Terms, play
 from lobarena.benchmarks.programme import Unit, describe_agents, entries, fields, units
-from lobarena.benchmarks.results import ResultWriter, new_manifest
+from lobarena.benchmarks.results import Results, ResultWriter, new_manifest
 from lobarena.benchmarks.shock_episodes import CALM, Story, library
 from lobarena.benchmarks.stress_config import StressConfig
-from lobarena.benchmarks.stress_run import Stressed
+from lobarena.benchmarks.stress_run import Stressed, together
 from lobarena.benchmarks.tournament import Job, Progress, data_root, data_rows, fit_of, play_all, seat_of
 from lobarena.data.catalogue import DayFile, read_day
 from lobarena.data.recording import Recording
@@ -136,8 +136,22 @@ def market_of(unit: StressUnit, config: StressConfig) -> Market:
     return _market(unit.day, e.opens, e.closes, unit.story, config.seed, rules)
 
 
-def play_one(job: Job, lost: str = "") -> dict[str, Any]:
-    """The rows of one episode; `lost` says why nobody can play it."""
+def unit_of(config: StressConfig, episode: int) -> tuple[StressUnit, float]:
+    """The episode of that number, and the tick of its contract; ConfigError when the settings have none."""
+    for unit in stress_units(config, units(config, fields(config, data_root(config))), stories_of(config)):
+        if unit.episode.number == episode:
+            return unit, read_day(unit.day).contract.tick_size
+    raise ConfigError(f"the settings have no episode {episode} on the data and in the episode files that are here now")
+
+
+def replay(config: StressConfig, unit: StressUnit, results: Results, watch: Watch) -> None:
+    """Play one episode of a run once more with the latencies that it had, watched; what `watch` raises ends it."""
+    programme = [one for one in fields(config, data_root(config)) if one.symbol == unit.day.symbol]
+    play_one(Job(config, unit, fit_of(programme)[unit.day.symbol], as_charged(results, unit)), watch=watch)
+
+
+def play_one(job: Job, lost: str = "", watch: Watch | None = None) -> dict[str, Any]:
+    """The rows of one episode; `lost` says why nobody can play it; `watch` also sees it, at pauses of its own."""
     config, unit = job.config, job.unit
     assert isinstance(config, StressConfig)
     assert isinstance(unit, StressUnit)
@@ -149,7 +163,7 @@ def play_one(job: Job, lost: str = "") -> dict[str, Any]:
     seated = [Entry(label, *table[label], job.charges[label]) for label in unit.labels]
     wire = Stressed(scene, Guard(scene, seat.position_limit), capital=seat.capital)
     terms = Terms(config.seed, seat, config.order_size, config.deadline_ms / 1e3, config.deadlines, job.fitted)
-    return play(market, e, seated, terms, lost, wire.watch, wire)
+    return play(market, e, seated, terms, lost, together(wire.watch, watch) if watch else wire.watch, wire, wire.beside)
 
 
 def stressed_seat(config: StressConfig, scene: Scene) -> Seat:

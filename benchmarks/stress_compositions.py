@@ -8,6 +8,7 @@ import numpy as np
 from lobarena.benchmarks.shock_episodes import Story
 from lobarena.data.schema import LEVELS
 from lobarena.sim.line import CLOCK, FAULTS
+from lobarena.sim.shocks.cascade import Cascade
 from lobarena.sim.shocks.kinds import KINDS
 from lobarena.sim.shocks.ladder import Spoof, Spread, Withdraw
 from lobarena.sim.shocks.orders import Stuff, Sweep
@@ -56,6 +57,12 @@ def _sweep(rng: np.random.Generator, at: float, last: float) -> Shock:
     return Sweep(at, last, _one(rng, "buy", "sell"), orders, lots, growth, float(rng.uniform(0.1, 12)))
 
 
+def _cascade(rng: np.random.Generator, at: float, last: float) -> Shock:
+    seats = tuple((float(rng.uniform(0.1, 30)), float(rng.uniform(0.01, 0.5))) for _ in range(int(rng.integers(1, 4))))
+    pace, impact = float(rng.uniform(0.01, 3)), float(rng.choice([0.0, rng.uniform(0, 0.5)]))
+    return Cascade(at, last, _one(rng, "long", "short"), seats, pace, impact)
+
+
 def _halt(rng: np.random.Generator, at: float, last: float) -> Shock:
     last = max(3.0, last)
     return Halt(at, last, float(rng.choice([0.0, 1.0, last / 2])), float(rng.uniform(0.1, 5)))
@@ -80,6 +87,7 @@ _MADE: dict[str, Callable[[np.random.Generator, float, float], Shock]] = {
     "spoof": _spoof,
     "sweep": _sweep,
     "stuff": lambda rng, at, last: Stuff(at, min(last, 5.0), float(rng.uniform(10, 1_000)), int(rng.integers(2, 8))),
+    "cascade": _cascade,
     "halt": _halt,
     "rule": _rule,
     "gate": lambda rng, at, last: Gate(at, last),

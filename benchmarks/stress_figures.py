@@ -21,6 +21,7 @@ def matrix(rows: Sequence[Mapping[str, Any]]) -> Figure:
         (a, s) for s in stories for a in agents if (s, a) in cells and cells[s, a]["survived"] < cells[s, a]["episodes"]
     ]
     names = {agent: literal(agent) for agent in agents}
+    height = 220 + 24 * len(stories)
     return {
         "data": [
             {
@@ -46,37 +47,52 @@ def matrix(rows: Sequence[Mapping[str, Any]]) -> Figure:
                 "hovertemplate": "%{x} in %{y}: not survived<extra></extra>",
             },
         ],
-        "layout": axes("", "") | {"height": 220 + 24 * len(stories), "yaxis": {"autorange": "reversed"}},
+        "layout": axes("", "") | {"height": height, "yaxis": {"autorange": "reversed"}, "legend": _legend(height)},
     }
 
 
 def frontier(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """A mark an agent and story: the least size that ruined it in any window, on a logarithmic axis."""
+    """A mark an agent and story that ruined anybody: the least size that did in any window, on a logarithmic axis.
+
+    The stories that break first are on top; within a story the agents lie below one another, so that no mark hides one.
+    """
     agents = list(dict.fromkeys(row["agent"] for row in rows))
+    least = {agent: least_sizes([row for row in rows if row["agent"] == agent]) for agent in agents}
+    first = {story: size for story, size in least_sizes(rows).items() if size is not None}
+    stories = sorted(first, key=lambda story: first[story])
     traces = []
     for place, agent in enumerate(agents):
-        points = least_sizes([row for row in rows if row["agent"] == agent])
+        mine = [(at, least[agent][story]) for at, story in enumerate(stories) if story in least[agent]]
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
                 "name": literal(agent),
-                "x": [size if size is not None else 1.3 * MOST for size in points.values()],
-                "y": list(points),
-                "text": ["never, up to its bound" if size is None else f"{size:.2f}" for size in points.values()],
+                "x": [size if size is not None else 1.3 * MOST for _, size in mine],
+                "y": [at + 0.7 * ((place + 0.5) / len(agents) - 0.5) for at, _ in mine],
+                "text": [
+                    f"{stories[at]}: " + ("never ruined, up to its bound" if size is None else f"ruined at {size:.2f}")
+                    for at, size in mine
+                ],
                 "marker": {
-                    "size": 11,
+                    "size": 9,
                     "color": COLOURS[place % len(COLOURS)],
-                    "symbol": ["circle" if size is not None else "triangle-right-open" for size in points.values()],
+                    "symbol": ["circle" if size is not None else "triangle-right-open" for _, size in mine],
                 },
-                "hovertemplate": f"{literal(agent)} in %{{y}}: ruined at size %{{text}}<extra></extra>",
+                "hovertemplate": f"{literal(agent)} in %{{text}}<extra></extra>",
             }
         )
+    height = 200 + (16 + 10 * len(agents)) * len(stories)
     layout = axes("size of the shocks (1 is the episode as it is)", "")
     layout["xaxis"] |= {"type": "log", "range": [math.log10(LEAST) - 0.1, math.log10(MOST) + 0.25]}
-    layout["yaxis"] |= {"autorange": "reversed"}
-    stories = len({row["story"] for row in rows})
-    return {"data": traces, "layout": layout | {"height": 240 + 26 * stories}}
+    ticks = {"tickvals": list(range(len(stories))), "ticktext": stories, "zeroline": False}
+    layout["yaxis"] |= ticks | {"range": [len(stories) - 0.4, -0.6]}
+    return {"data": traces, "layout": layout | {"height": height, "legend": _legend(height)}}
+
+
+def _legend(height: int) -> dict[str, Any]:
+    """Below the axis, as near in a tall plot as in a low one."""
+    return {"orientation": "h", "x": 0, "yanchor": "top", "y": -75 / max(1, height - 150)}
 
 
 def least_sizes(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:

@@ -229,7 +229,7 @@ def _curves(results: Results) -> dict[tuple[int, int], Any]:
 
 def _fills(results: Results) -> dict[tuple[int, int], tuple[int, int]]:
     """(episode, seat) -> fills at prices worse than the mid 5 s later, and all fills; forced ones left out."""
-    names = ("episode", "seat", "price", "size", "side", "mid", "markout_5s", "reason")
+    names = ("episode", "seat", "price", "size", "side", "mid", "markout_5s", "reason", "role")
     columns = {name: results.fills.column(name).to_numpy() for name in names}
     value = dict(
         zip(
@@ -240,7 +240,7 @@ def _fills(results: Results) -> dict[tuple[int, int], tuple[int, int]]:
     )
     worth = np.array([value[int(episode)] for episode in columns["episode"]])
     edge = columns["side"] * columns["size"] * (columns["mid"] - columns["price"]) * worth
-    own = columns["reason"] != "liquidation"
+    own = (columns["reason"] != "liquidation") | (columns["role"] != "taker")
     worse = (edge + columns["markout_5s"] < 0) & own
     return {key: (int(worse[rows].sum()), int(own[rows].sum())) for key, rows in _groups(columns).items()}
 
@@ -284,7 +284,7 @@ def _twin(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def _regimes(calm: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], str]:
     """Window -> regime: the thirds of the volatility of calm windows, each as a multiple of its contract's median."""
     sigma = {_window(row): row["sigma"] for row in calm if not math.isnan(row["sigma"])}
-    if not sigma:
+    if len(sigma) < len(REGIMES):  # too few to tell them apart: all are normal
         return {}
     median = {
         place[1]: float(np.median([s for other, s in sigma.items() if other[1] == place[1]])) or 1.0 for place in sigma

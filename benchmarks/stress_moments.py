@@ -29,7 +29,10 @@ def worst_moments(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def books(results: Results, episodes: Sequence[int]) -> dict[int, np.ndarray]:
-    """Episode -> (n,) SNAPSHOT of its painted window, made again from settings and data; {} where those are gone."""
+    """Episode -> (n,) SNAPSHOT of its painted window, made again from settings and data; {} where those are gone.
+
+    Left out are windows with large seats: what is published there depends on what the agent did.
+    """
     try:
         config = StressConfig(**results.manifest["config"])
         every = stress_units(config, units(config, fields(config, data_root(config))), stories_of(config))
@@ -37,7 +40,8 @@ def books(results: Results, episodes: Sequence[int]) -> dict[int, np.ndarray]:
         for unit in every:
             if unit.episode.number in episodes:
                 scene = scene_of_unit(unit.day, unit.episode.opens, unit.episode.closes, unit.story, config.seed)
-                found[unit.episode.number] = feed_of_scene(scene).snapshots
+                if not scene.large:
+                    found[unit.episode.number] = feed_of_scene(scene).snapshots
         return found
     except (ValueError, OSError, KeyError):  # other data, other episodes, an older version: the page goes without
         return {}
@@ -70,7 +74,7 @@ def moment(results: Results, row: Mapping[str, Any], book: np.ndarray | None, sp
             _line(f"own {side}", seconds, own, _OWN, 1.4)
             | {"line": {"color": _OWN, "width": 1.4, "shape": "hv", "dash": "dot"}}
         )
-    forced = fills["reason"] == "liquidation"
+    forced = (fills["reason"] == "liquidation") & (fills["role"] == "taker")
     for name, chosen, symbols in (
         ("fills", ~forced, ("triangle-up", "triangle-down")),
         ("forced fills", forced, ("x", "x")),

@@ -31,7 +31,7 @@ _NOTES = {
     "breakers": "The same agent with and without, in the same markets. Saves: mean over all episodes. Costs: over calm "
     "windows.",
     "frontier": "All shocks of an episode grow together; the mark is the least size that ruined the agent in any "
-    "window, an open triangle where none did up to the largest size tried.",
+    "window, an open triangle where none did up to the largest size tried. Episodes that ruined nobody are not drawn.",
     "moments": "The worst episode of each agent. Shaded: the time of the shocks. Green and violet: bought and sold; "
     "crosses: closed out by the venue or at the end.",
 }
@@ -106,8 +106,10 @@ def _frontier(summary: dict[str, Any]) -> str:
     rows = summary["frontier"]
     if not rows:
         return _section("frontier", "Breaking points", '<p class="soft">Not searched: give --search.</p>')
-    drawn = plot("frontier", "Least size that ruins", "", frontier(rows))
-    return _section("frontier", "Breaking points", drawn + _card(table(FRONTIER, rows)))
+    broken = any(row["ruined"] is not None for row in rows)
+    drawn = plot("frontier", "Least size that ruins", "", frontier(rows)) if broken else ""
+    every = f'<details class="card"><summary>every search</summary>{table(FRONTIER, rows)}</details>'
+    return _section("frontier", "Breaking points", drawn + every)
 
 
 def _moments(results: Results, summary: dict[str, Any]) -> str:

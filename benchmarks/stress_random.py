@@ -127,8 +127,8 @@ def play_composition(
         market.start([], 0, 2**62)
         market.run()
         guard.alone(market)
-    wire = Stressed(scene, guard)
-    market.start([seat, seat], scene.opens, scene.closes)
+    wire = Stressed(scene, guard, agents=2)
+    market.start([seat, seat, *wire.beside], scene.opens, scene.closes)
     wire.watch(market)
     agents = [Chaotic(np.random.default_rng(rng.integers(2**31))) for _ in range(2)]
     context = Context(scene.recording.contract, 1, 1, seat.position_limit, scene.opens, scene.closes, rng)
@@ -152,6 +152,7 @@ def play_composition(
     counts["fills"] += len(market.fills)
     counts["margin calls"] += int(venue["seat"]["calls"].sum())
     counts["forced liquidations"] += int(venue["seat"]["liquidated"].sum())
+    counts["large seats closed out"] += wire.large.closed(market) if wire.large else 0
     counts["refused orders"] += int(venue["seat"]["refused"].sum())
     faulty = any(isinstance(shock, Line) and shock.fault in _DISORDER for shock in story.shocks)
     may = {"clock", "feed"} if faulty else set()

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from lobarena.benchmarks.invariants import Guard
+from lobarena.benchmarks.invariants import Guard, Watch
 from lobarena.sim.line import Line
-from lobarena.sim.market import Market
+from lobarena.sim.market import Market, Seat
+from lobarena.sim.shocks.large import LargeSeats
 from lobarena.sim.shocks.scene import SECOND, Scene
 
 _FOREVER = 2**62
@@ -21,14 +22,22 @@ class Stressed:
     scene: Scene
     guard: Guard
     capital: float = 0.0  # currency of a seat
+    agents: int = 1
     line: Line = field(init=False)
+    large: LargeSeats | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.line = Line(self.scene.faults)
+        self.large = LargeSeats(self.scene, self.agents) if self.scene.large else None
         self._usual: dict[tuple[str, bool], Any] = {}  # what each patched rule was before any patch
         self._now = -_FOREVER
         self._sent: dict[int, dict[int, int]] = {}  # by seat, messages by second
         self._before: dict[int, int] = {}
+
+    @property
+    def beside(self) -> list[Seat]:
+        """Seats of the episode's own, behind those of the agents."""
+        return self.large.seats if self.large else []
 
     def deliver(self, market: Market, seat: int, look: Any) -> list[Any]:
         """Count what the seat has sent since its last look; then what the line lets through."""
@@ -51,13 +60,18 @@ class Stressed:
             f"{_PREFIX}liquidated": int(s["liquidated"]),
             f"{_PREFIX}capital": round(self.capital),
             f"{_PREFIX}broken": sum(self.guard.broken.values()),
+            **({f"{_PREFIX}large_closed": self.large.closed(market)} if self.large else {}),
             **{f"{_PREFIX}refused_{code}": int(s["refused"][code]) for code in np.flatnonzero(s["refused"]).tolist()},
         }
 
     def watch(self, market: Market) -> None:
-        """Set every rule that a patch touches to what it is now, and the pause to the next change."""
+        """Set every rule that a patch touches to what it is now, look after large seats, set the next pause."""
         venue = market.venue[0]
         now = self._now
+        if self.large and now == -_FOREVER:
+            self.large.begin(market)
+        elif self.large:
+            self.large.watch(market, now)
         for patch in self.scene.patches:
             key = patch.name, patch.seats
             target = venue["seat"] if patch.seats else venue
@@ -68,4 +82,21 @@ class Stressed:
             target = venue["seat"] if seats else venue
             target[name] = np.maximum(value, 0)
         ahead = [edge for patch in self.scene.patches for edge in (patch.start, patch.end) if edge > now]
+        ahead += [self.large.next(now)] if self.large else []
         venue["pause"] = self._now = min(ahead, default=_FOREVER)
+
+
+def together(*watches: Watch) -> Watch:
+    """One watch of several: each sees the market first of all, and then at the pauses that it has set itself."""
+    due = [_FOREVER] * len(watches)
+
+    def watch(market: Market) -> None:
+        venue, now = market.venue[0], int(market.venue[0]["pause"])
+        for place, one in enumerate(watches):
+            if due[place] == now:
+                venue["pause"] = now
+                one(market)
+                due[place] = int(venue["pause"])
+        venue["pause"] = min(due)
+
+    return watch

@@ -92,8 +92,8 @@ class Market:
     """A market that runs until a seat must decide; reusable, one episode after the other."""
 
     def __init__(self, feed: Feed, rules: Rules = Rules()) -> None:
-        self.feed, self.rules = feed, rules
-        self.snapshots = feed.snapshots if len(feed.snapshots) else np.zeros(1, SNAPSHOT)
+        self.first, self.rules = feed, rules
+        self._follow(feed)
         self.book = new_book(feed.size, feed.base)
         self.venue = np.zeros(1, venue_type(feed.size[0], MAX_SEATS))
         self.ids = np.full(max(1, feed.orders), NONE, np.int64)  # an empty array would have no address
@@ -115,7 +115,8 @@ class Market:
             raise ValueError("a feed latency is over 10 s; a seat that sees the market so late is not supported")
         if len(seats) > MAX_SEATS:
             raise ValueError(f"{len(seats)} seats asked for, a market has at most {MAX_SEATS}")
-        feed, rules, contract = self.feed, self.rules, self.feed.contract
+        feed, rules, contract = self.first, self.rules, self.first.contract
+        self._follow(feed)
         self.book.view(np.uint8)[:] = 0
         clear(self.book, feed.base)
         self.venue.view(np.uint8)[:] = 0
@@ -155,6 +156,22 @@ class Market:
         self._after: list[np.ndarray] = []
         self._curve: list[np.ndarray] = []
         self._marks: list[np.ndarray] = []
+
+    def redirect(self, feed: Feed) -> None:
+        """What has not happened yet happens as in `feed` from now on; `start` goes back to the first feed.
+
+        ValueError when the feeds differ in what has happened, or in the book that they need.
+        """
+        happened = int(self.venue[0]["event"])
+        old, new = self.feed, feed
+        needs = [(one.base, one.size, one.lower, one.upper, one.orders, one.live) for one in (old, new)]
+        if needs[0] != needs[1] or not np.array_equal(old.events[:happened], new.events[:happened]):
+            raise ValueError("the feed differs in what has happened already; change only what is later")
+        self._follow(feed)
+
+    def _follow(self, feed: Feed) -> None:
+        self.feed = feed
+        self.snapshots = feed.snapshots if len(feed.snapshots) else np.zeros(1, SNAPSHOT)
 
     def run(self, drive: Kernel | None = None) -> int:
         """Run until a seat must decide (its number, from 1), the episode is over (0) or a pause is reached (PAUSED).

@@ -63,7 +63,7 @@ from lobarena.benchmarks.results import ResultWriter, read_manifest
 
 writer = ResultWriter(sys.argv[1], read_manifest(Path(sys.argv[1])))
 writer.write("unit 0", **unit(0))
-os.rename = lambda *_: os.kill(os.getpid(), 9)
+os.replace = lambda *_: os.kill(os.getpid(), 9)
 writer.write("unit 1", **unit(1))
 """
 
@@ -144,11 +144,13 @@ def test_a_folder_of_a_newer_version_says_upgrade(tmp_path: Path) -> None:
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     writer = ResultWriter(tmp_path, manifest())
     writer.write("unit 0", **unit(0))
-    part = next((tmp_path / "parts").iterdir()) / "fills.parquet"
+    part = next((tmp_path / "parts").iterdir())
     whole = part.read_bytes()
-    part.write_bytes(whole[:-20])
-    with pytest.raises(ResultsError, match=r"parts.*fills\.parquet is damaged.*delete .*parts/.* to resume"):
-        read(tmp_path)
+    flipped = whole[:-500] + bytes([whole[-500] ^ 1]) + whole[-499:]
+    for broken in (whole[:-20], flipped, b"{}\n" + whole, b"\xff" + whole, b"[1]", b""):
+        part.write_bytes(broken)
+        with pytest.raises(ResultsError, match=r"parts.*is damaged.*delete .*parts/.*\.part and run again to resume"):
+            read(tmp_path)
     part.write_bytes(whole)
     writer.finish()
     pq.write_table(rows("curve", 4, episode=1), tmp_path / "curve.parquet")

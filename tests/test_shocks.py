@@ -17,7 +17,7 @@ from lobarena.benchmarks.stress_run import Stressed
 from lobarena.data.importers import read
 from lobarena.data.recording import Recording
 from lobarena.data.schema import ASK, BID, BREAK, CALL, CONTINUOUS, LEVEL, TRADE
-from lobarena.sim.market import Market, Seat
+from lobarena.sim.market import Market, Rules, Seat
 from lobarena.sim.shocks.ladder import Spoof, Spread, Withdraw
 from lobarena.sim.shocks.orders import Stuff, Sweep
 from lobarena.sim.shocks.prices import Move, Volatility
@@ -54,14 +54,14 @@ def window(day: Recording, *shocks: Shock, minutes: float = MINUTES) -> Scene:
 class Seen:
     """One seat through a window: its looks as bytes by time, and what did not hold."""
 
-    def __init__(self, scene: Scene, agent: Any = None, seat: Seat = SEAT) -> None:
+    def __init__(self, scene: Scene, agent: Any = None, seat: Seat = SEAT, impact: str = "decay") -> None:
         self.guard = Guard(scene, seat.position_limit)
-        self.market = Market(feed_of_scene(scene))
+        self.market = Market(feed_of_scene(scene), Rules(impact=impact))
         self.market.start([], 0, 2**62)
         self.market.run()
         self.guard.alone(self.market)
-        wire = Stressed(scene, self.guard)
-        self.market.start([seat], scene.opens, scene.closes)
+        wire = self.wire = Stressed(scene, self.guard)
+        self.market.start([seat, *wire.beside], scene.opens, scene.closes)
         wire.watch(self.market)
         agent = agent or Chaotic(np.random.default_rng(1))
         agent.limit = seat.position_limit

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ from typer.testing import CliRunner
 
 from lobarena.benchmarks import stress_random, stress_report
 from lobarena.benchmarks.config import ConfigError, settings
+from lobarena.benchmarks.explain import explain, lines
 from lobarena.benchmarks.manifest import ResultsError
 from lobarena.benchmarks.results import digest, read
 from lobarena.benchmarks.shock_episodes import CALM, library, read_story, story_of
 from lobarena.benchmarks.stress import run
 from lobarena.benchmarks.stress_compositions import compose
 from lobarena.benchmarks.stress_config import StressConfig
-from lobarena.benchmarks.stress_figures import least_sizes
+from lobarena.benchmarks.stress_figures import frontier, least_sizes
 from lobarena.benchmarks.stress_measures import _flat_after, _recovery, breakers, by_regime, by_story, measured, ranking
 from lobarena.benchmarks.stress_moments import worst_moments
+from lobarena.benchmarks.stress_run import together
 from lobarena.benchmarks.stress_search import read_frontier, search
 from lobarena.cli import app
 
@@ -79,6 +82,61 @@ def test_the_ranking_goes_by_the_worst_case(folder: Path) -> None:
     assert {row["regime"] for row in by_regime(rows)} <= {"calm", "normal", "wild"}
     assert len(by_story(rows)) == 9
     assert next(row["agent"] for row in worst_moments(rows)) == "foic"
+
+
+def test_a_fill_in_an_extreme_market_is_told_like_any_other(folder: Path) -> None:
+    fills = read(folder).fills.to_pylist()
+    in_lock = [row for row in fills if row["episode"] == 3]
+    maker = next(row for row in in_lock[::-1] if row["role"] == "maker")
+    story = explain(folder, maker["fill"])
+    assert story.joined_ahead == maker["joined"] == story.traded + story.cancelled + story.before
+    assert story.aggressor
+    forced = next(row for row in in_lock if row["reason"] == "liquidation")
+    assert "the venue, which closed the position" in "\n".join(lines(explain(folder, forced["fill"]), str))
+
+
+def test_an_episode_is_listed_fill_by_fill(folder: Path, tmp_path: Path) -> None:
+    runner = CliRunner()
+    chosen = ["explain", str(folder), "--episode", "limit-up-lock"]
+    done = runner.invoke(app, [*chosen, "--agent", "foic", "--seconds", "120:", "--json", str(tmp_path / "told.json")])
+    assert done.exit_code == 0, done.output
+    assert "episode 3: foic in limit-up-lock, RBSYN 20240104" in done.output
+    told = json.loads((tmp_path / "told.json").read_text())["fills"]
+    assert told[-1]["reason"] == "liquidation"
+    assert told[-1]["position"] == 0
+    assert all(row["seconds"] >= 120 for row in told)
+    assert [row["position"] for row in told[1:]] == [
+        before["position"] + row["lots"] for before, row in pairwise(told)
+    ], "every fill of the seat is there"
+    several = runner.invoke(app, chosen)
+    assert isinstance(several.exception, ResultsError)
+    assert "3 episodes fit; give --agent, or the number of one: 3 (limit-up-lock, foic" in str(several.exception)
+    assert "it has calm, limit-up-lock, feed-outage" in str(runner.invoke(app, [*chosen[:3], "lock"]).exception)
+    for wrong in ([], ["7", "--episode", "3"], ["--episode", "3", "--seconds", "soon"]):
+        assert runner.invoke(app, ["explain", str(folder), *wrong]).exit_code == 2
+
+
+def test_watches_together_are_each_called_at_their_own_pauses() -> None:
+    called: list[tuple[str, int]] = []
+
+    class Paused:
+        venue = np.zeros(1, [("pause", "i8")])
+
+    def every(name: str, step: int) -> Any:
+        def watch(market: Any) -> None:
+            now = int(market.venue[0]["pause"])
+            called.append((name, now))
+            market.venue[0]["pause"] = step if now == 2**62 else now + step if now < 6 else 2**62
+
+        return watch
+
+    market: Any = Paused()
+    market.venue[0]["pause"] = 2**62
+    both = together(every("a", 2), every("b", 3))
+    both(market)
+    while market.venue[0]["pause"] < 2**62:
+        both(market)
+    assert called[2:] == [("a", 2), ("b", 3), ("a", 4), ("a", 6), ("b", 6)]
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path) -> None:
@@ -147,6 +205,23 @@ def test_the_search_ends_between_survival_and_ruin_and_is_not_repeated(folder: P
     assert not count
     assert least_sizes(rows) == {"limit-up-lock": high}
     assert least_sizes([row for row in rows if row["agent"] == "idle"]) == {"limit-up-lock": None}
+
+
+def test_the_frontier_has_the_episodes_that_ruin_the_first_to_break_on_top() -> None:
+    def row(agent: str, story: str, ruined: float | None) -> dict[str, Any]:
+        return {"agent": agent, "story": story, "survived": 1.0, "ruined": ruined}
+
+    rows = [row("a", "mild", 4.0), row("a", "none", None), row("a", "hard", None)]
+    rows += [row("b", "mild", None), row("b", "none", None), row("b", "hard", 0.5)]
+    drawn = frontier(rows)
+    assert drawn["layout"]["yaxis"]["ticktext"] == ["hard", "mild"]
+    assert [trace["x"] for trace in drawn["data"]] == [[20.8, 4.0], [0.5, 20.8]]
+    places = [(round(y, 3), x) for trace in drawn["data"] for x, y in zip(trace["x"], trace["y"], strict=True)]
+    assert len(set(places)) == 4, "no mark hides another"
+
+
+def test_two_windows_are_too_few_to_tell_regimes_apart(folder: Path) -> None:
+    assert {row["regime"] for row in measured(read(folder))} == {"normal"}
 
 
 def test_a_damaged_frontier_says_what_to_do(tmp_path: Path) -> None:

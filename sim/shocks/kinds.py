@@ -1,5 +1,6 @@
 """Every kind of shock by name: a new one is a class and a line here."""
 
+from lobarena.sim.shocks.cascade import Cascade
 from lobarena.sim.shocks.ladder import Spoof, Spread, Withdraw
 from lobarena.sim.shocks.orders import Stuff, Sweep
 from lobarena.sim.shocks.prices import Move, Volatility
@@ -14,6 +15,7 @@ KINDS: dict[str, type[Shock]] = {
     "spoof": Spoof,
     "sweep": Sweep,
     "stuff": Stuff,
+    "cascade": Cascade,
     "halt": Halt,
     "rule": Rule,
     "gate": Gate,

@@ -33,6 +33,18 @@ class Patch:
     seats: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Large:
+    """A large position of the episode's own, with the capital that carries it so far and no further."""
+
+    start: int  # ns UTC, it is there from then on
+    end: int  # ns UTC, what is left of it goes to the crowd at the mid
+    lots: int  # below 0 sold
+    pace: int  # lots that the venue closes at a publication
+    bears: float  # ticks against it at which its equity no longer covers its margin
+    impact: float  # ticks that the market moves for each lot of it that the crowd takes
+
+
 @dataclass
 class Scene:
     """The rows of a window with what each interval traded, and what else the shocks ask for."""
@@ -51,6 +63,7 @@ class Scene:
     events: list[np.ndarray] = field(default_factory=list)  # (k,) EVENT beyond the record
     patches: list[Patch] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    large: list[Large] = field(default_factory=list)
     halts: list[tuple[int, int]] = field(default_factory=list)  # ns UTC in which nothing may trade
     spans: list[tuple[int, int]] = field(default_factory=list)  # ns UTC of every shock
     messages: int = 0  # crowd messages beyond the record
