@@ -78,12 +78,16 @@ def test_where_nothing_was_recorded_nothing_is_quoted_and_the_episode_counts(tmp
     assert agent.counts == {"unrecorded": 1}
 
 
-@pytest.mark.parametrize("change", ["kind", "lost", "more", "order", "type", "nan", "spread", "volume", "sure"])
+@pytest.mark.parametrize(
+    "change", ["kind", "start", "lost", "more", "order", "type", "nan", "spread", "volume", "sure"]
+)
 def test_a_damaged_or_foreign_file_is_refused(file, tmp_path, change):
     arrays, about = read_arrays(file)
     ms, forecast = arrays["RB.20240103.ms"], arrays["RB.20240103.forecast"]
     if change == "kind":
         about["kind"] = "students"
+    elif change == "start":
+        about["starts"]["RB.20240103"] = 2**70
     elif change == "lost":
         del arrays["RB.20240103.ms"]
     elif change == "more":

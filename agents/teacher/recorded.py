@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError
@@ -19,6 +19,7 @@ from lobarena.agents.foretold import Foretold
 from lobarena.agents.weight_file import WeightsError, read_arrays, write
 
 PACKAGED = Path(__file__).parents[1] / "weights" / "llm-recorded.safetensors"
+Nanoseconds = Annotated[int, Field(ge=0, lt=2**62)]
 _MS = 1_000_000
 
 
@@ -27,7 +28,7 @@ class About(BaseModel, strict=True, extra="forbid"):
 
     format: Literal[1] = 1
     kind: Literal["recorded forecasts"] = "recorded forecasts"
-    starts: dict[str, int] = Field(max_length=100_000)  # SYMBOL.DAY -> ns UTC, of what its arrays count from
+    starts: dict[str, Nanoseconds] = Field(max_length=100_000)  # SYMBOL.DAY -> UTC, of what its arrays count from
     tokens: int = Field(ge=0)  # that the model reads for a forecast
     parameters: int = Field(ge=0)  # of the model
     model: str = ""  # SHA-256 of the language model
