@@ -136,6 +136,8 @@ class Market:
         v["seat"]["seen"] = NONE
         v["owed_span"][:] = feed.size[0], NONE
         v["seat"]["draw"] = NONE
+        if len(feed.traits):
+            v["traits"] = feed.traits[0]
         for number, seat in enumerate(seats, 1):
             s = v["seat"][number]
             s["feed_ns"], s["order_ns"], s["report_ns"] = seat.latency.feed, seat.latency.order, seat.latency.report
