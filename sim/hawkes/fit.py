@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lobarena.data.contracts import CONTRACTS
 from lobarena.sim.hawkes.traits import DISTANCES, KINDS, QUANTILES, REACH, REGIMES, TRAITS
 
-HEADROOM = 4.0  # candidates to one event of the mean intensity: what is above is not acted upon, and counted
+HEADROOM = 3.0  # candidates to one event of the mean intensity: what is above is not acted upon, and counted
 TOO_CLOSE = 0.95  # spectral radius from which on a crowd is refused as nearly explosive
 
 Rate = Annotated[float, Field(gt=0, le=1e4)]

@@ -29,7 +29,7 @@ _TAKES, _NEARS, _FARS, _CANCELS, _BEHIND, _CHASE = 0, 2, 4, 6, 8, 10
 def wake(book, venue, event):
     """A row of the day: the next half second's pace, reference price, regime and seed of candidates."""
     mood, traits = venue["mood"], venue["traits"]
-    if venue["stir"] == 0:  # the day begins
+    if mood["time"] == 0:  # the day begins
         mood["time"] = venue["now"]
     fade(mood, traits, venue["now"])
     mood["pace"] = event["u"]
