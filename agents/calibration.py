@@ -7,7 +7,8 @@ import numpy as np
 
 from lobarena.agents.windows.looks import looks
 from lobarena.data.schema import ASK, BID, MARK, TAKE, TRADE, TRADING
-from lobarena.sim.feed import Feed
+from lobarena.sim.feed import Feed, snapshot_feed
+from lobarena.sim.hawkes.record import recorded
 from lobarena.sim.minds import PAUSE_S
 
 _LEAST = 20  # intervals in which trades must reach a distance for it to count in the fit
@@ -53,6 +54,8 @@ def fit(feeds: Sequence[Feed]) -> dict[str, float]:
 
 def _intervals(feed: Feed) -> np.ndarray:
     """(n,) _INTERVAL of a day: from each book to the next where both have two sides and no break lies between."""
+    if len(feed.traits):  # a living crowd: what it does when nobody else is there
+        feed = snapshot_feed(recorded(feed))
     events = feed.events
     if not len(feed.snapshots):
         return _published(feed)

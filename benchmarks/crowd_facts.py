@@ -34,7 +34,7 @@ class Facts:
         w = np.ones((1, self.windows)) if weights is None else weights
         pooled = {name: w @ sums for name, sums in self.sums.items()}
         with np.errstate(divide="ignore", invalid="ignore"):
-            return {name: fact(pooled) for name, fact in FACTS.items()}
+            return {name: fact(pooled) for name, fact in FACTS.items() if PASSIVE.get(name, "spread") in pooled}
 
 
 Pooled = dict[str, np.ndarray]
@@ -71,7 +71,9 @@ def _sums(rows: np.ndarray, edges: tuple[int, int]) -> dict[str, np.ndarray]:
         "depth": _moments(depth),
         "depths": np.bincount(np.minimum(depth.astype(np.int64), MOST - 1), minlength=MOST).astype(np.float64),
         "lots": _moments(lots),
-        "volumes": np.bincount(np.minimum(lots[lots > 0].astype(np.int64), MOST - 1), minlength=MOST).astype(np.float64),
+        "volumes": np.bincount(np.minimum(lots[lots > 0].astype(np.int64), MOST - 1), minlength=MOST).astype(
+            np.float64
+        ),
         "quiet": np.array([np.count_nonzero(lots == 0), len(lots)], np.float64),
         "runs": _runs(lots == 0),
         "depth10": _pairs(_shifted(bids + asks, 10 * A_SECOND)),
@@ -185,3 +187,12 @@ FACTS: dict[str, Callable[[Pooled], np.ndarray]] = {
     **{f"imbalance and the next {seconds} s, correlation": _correlation(f"told{seconds}") for seconds in (1, 5)},
     **{f"impact after 5 s of {name} half seconds, ticks": _share(f"impact {name}") for name, _, _ in BUCKETS},
 }
+
+PASSIVE = {  # by the sums of crowd_passive, where they were added
+    "passive lot at the best price filled in 10 s": "filled 0",
+    "likewise, behind a short queue": "filled short",
+    "likewise, behind a long queue": "filled long",
+    "passive lot one tick behind filled in 10 s": "filled 1",
+    "passive lot two ticks behind filled in 10 s": "filled 2",
+}
+FACTS |= {name: _share(sums) for name, sums in PASSIVE.items()}

@@ -1,7 +1,7 @@
 """Fit a living crowd to recorded days: what can be counted is counted, the rest is searched by simulated moments.
 
-Recordings of best quotes every half second tell no arrival times, so a Hawkes likelihood of arrivals has nothing to work
-on. The method of simulated moments (McFadden 1989; Duffie & Singleton 1993) asks only that days made by the crowd look
+Recordings of best quotes every half second tell no arrival times, so a likelihood of arrivals has nothing to work on.
+The method of simulated moments (McFadden 1989; Duffie & Singleton 1993) asks only that days made by the crowd look
 like the recorded ones in the facts below.
 """
 
@@ -20,7 +20,7 @@ from lobarena.sim.hawkes.fit import Fit, FitError
 from lobarena.sim.hawkes.record import recorded
 from lobarena.sim.random import generator
 
-TRIAL_DAYS = (date(2024, 1, 3), date(2024, 1, 4))  # of the made-up stretches that a trial is judged by
+TRIAL_DAYS = (date(2024, 1, 3), date(2024, 1, 4), date(2024, 1, 5))  # of the stretches that a trial is judged by
 _LEAST_WINDOWS = 6
 POPULATION = 16  # trials of one generation of the search
 AIMS = {  # fact: (how far off counts as one, whether in the log)
@@ -249,7 +249,7 @@ def made(fit: Fit, day: date, seed: int, minutes: int | None = None) -> list[np.
 
 
 def distance(told: dict[str, float], aims: dict[str, float]) -> float:
-    """Mean of squares over the aims, each in its own unit and at most 5 of it: one wild fact must not rule the search."""
+    """Mean of squares over the aims, each in its own unit and at most 5 of it: one wild fact must not rule."""
     off = []
     for name, aim in aims.items():
         unit, in_log = AIMS[name]

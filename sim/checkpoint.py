@@ -58,7 +58,9 @@ def _take(market: Market, time: int) -> Checkpoint:
     pack(market.book, orders)
     venue = market.venue[0]
     shown = np.flatnonzero((venue["owed"]["shown"] != 0) | (venue["owed"]["lots"] != 0))
-    return Checkpoint(time, orders, shown, venue["owed"][shown], tuple(venue[name].item() for name in _CARRIED), _mood(venue))
+    return Checkpoint(
+        time, orders, shown, venue["owed"][shown], tuple(venue[name].item() for name in _CARRIED), _mood(venue)
+    )
 
 
 def _mood(venue: Any) -> np.ndarray:

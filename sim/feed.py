@@ -10,7 +10,7 @@ import numpy as np
 
 from lobarena.data.contracts import Contract
 from lobarena.data.recording import EventRecording, Recording
-from lobarena.data.schema import AUCTION, BREAK, CLOSED, CONTINUOUS, EVENT, PHASE, SETTLEMENT, STIR
+from lobarena.data.schema import AUCTION, BREAK, CLOSED, CONTINUOUS, EVENT, PHASE, SETTLEMENT
 from lobarena.data.sessions import session_times, weekday_before
 from lobarena.sim.hawkes.traits import TRAITS
 from lobarena.sim.infer import Unexplained, infer
@@ -46,10 +46,6 @@ def feed_of(recording: Recording | EventRecording, seed: int = 0, publish_ms: in
     """The feed of any recorded day; `publish_ms` is how often the venue of a record of events publishes its book."""
     if isinstance(recording, Recording):
         return snapshot_feed(recording, seed, digest)
-    if (recording.events["kind"] == STIR).any():
-        from lobarena.sim.hawkes.day import living_feed
-
-        return living_feed(recording, publish_ms, digest)
     from lobarena.sim.event_feed import event_feed
 
     return event_feed(recording, seed, publish_ms, digest)

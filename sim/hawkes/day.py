@@ -85,7 +85,9 @@ def living_feed(recording: EventRecording, publish_ms: int = 500, digest: str = 
     sane = np.isfinite(stirs["u"]) & (stirs["u"] > 0) & (stirs["u"] <= 1_000) & (stirs["ref"] > 0)
     sane &= (stirs["side"] >= 0) & (stirs["side"] < len(REGIMES))
     if not sane.all():
-        raise DataError(f"{what}: row {int(np.argmin(sane))} of the crowd has no pace, regime or seed; make the day again")
+        raise DataError(
+            f"{what}: row {int(np.argmin(sane))} of the crowd has no pace, regime or seed; make the day again"
+        )
     lower, upper = (recording.lower, recording.upper) if recording.lower > 0 else price_limits(recording)
     base, spans = max(0, lower - MARGIN_TICKS), session_times(recording.contract, recording.trading_day)
     width = upper + MARGIN_TICKS - base
@@ -94,7 +96,9 @@ def living_feed(recording: EventRecording, publish_ms: int = 500, digest: str = 
         raise DataError(f"{what}: no row lies in a session, or its limits are over {LARGE[0]:,} ticks apart")
     ends = [int(stirs["time"][stirs["time"] < end].max()) + PERIOD_NS for _, end in sessions]
     step = publish_ms * 1_000_000
-    marks = np.concatenate([np.arange(start + step, end + 1, step) for (start, _), end in zip(sessions, ends, strict=True)])
+    marks = np.concatenate(
+        [np.arange(start + step, end + 1, step) for (start, _), end in zip(sessions, ends, strict=True)]
+    )
     rows = np.zeros(len(marks), EVENT)
     rows["time"], rows["kind"], rows["ref"] = marks, MARK, NONE
     acts = np.insert(acts, np.searchsorted(acts["time"], marks, "right"), rows)
@@ -165,7 +169,10 @@ def _opening(fit: Fit, traits: np.void, regime: int, reference: float, rng: np.r
     shares = np.bincount(traits["distance"], minlength=REACH + 1) / len(traits["distance"])
     for side in (BID, ASK):
         for distance in range(REACH + 1):
-            near, behind = fit.orders.near / fit.orders.cancel, fit.orders.far * shares[distance] / fit.orders.cancel_behind
+            near, behind = (
+                fit.orders.near / fit.orders.cancel,
+                fit.orders.far * shares[distance] / fit.orders.cancel_behind,
+            )
             count = max(1 if distance < 2 else 0, int(rng.poisson(min(500.0, 0.5 * (behind if distance else near)))))
             one = np.zeros(count, EVENT)
             one["kind"], one["side"], one["ref"] = STAND, side, NONE

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lobarena.data.contracts import CONTRACTS
+from lobarena.data.recording import DataError
 from lobarena.sim.hawkes.traits import DISTANCES, KINDS, QUANTILES, REACH, REGIMES, TRAITS
 
 HEADROOM = 3.0  # candidates to one event of the mean intensity: what is above is not acted upon, and counted
@@ -19,7 +20,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Three = tuple[Rate, Rate, Rate]
 
 
-class FitError(ValueError):
+class FitError(DataError):
     """A fit that cannot be used; the message names the number and the fix."""
 
 
@@ -229,7 +230,9 @@ def as_toml(fit: Fit) -> str:
         part: Any = getattr(fit, name)
         lines += ["", *(f"# {line}" for line in (type(part).__doc__ or "").splitlines() if line), f"[{name}]"]
         for key, field in type(part).model_fields.items():
-            lines.append(f"{key} = {_written(getattr(part, key))}" + (f"  # {field.description}" if field.description else ""))
+            lines.append(
+                f"{key} = {_written(getattr(part, key))}" + (f"  # {field.description}" if field.description else "")
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""A living crowd acts: candidates in time, thinned by the intensity of the moment, carried out in the book of the moment.
+"""A living crowd acts: candidates in time, thinned by the intensity and carried out in the book of the moment.
 
 Ogata's thinning (1981) at a constant rate. Candidates (their times and four uniform draws each) come from a generator
 that is seeded anew each half second and never looks at the market, so they are the same whoever plays; what becomes of
