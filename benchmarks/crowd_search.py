@@ -20,7 +20,7 @@ from lobarena.sim.hawkes.fit import Fit, FitError
 from lobarena.sim.hawkes.record import recorded
 from lobarena.sim.random import generator
 
-TRIAL_DAYS = (date(2024, 1, 3), date(2024, 1, 4), date(2024, 1, 5))  # of the stretches that a trial is judged by
+TRIAL_DAYS = (date(2024, 1, 3), date(2024, 1, 4))  # of the made-up stretches that a trial is judged by
 _LEAST_WINDOWS = 6
 POPULATION = 16  # trials of one generation of the search
 AIMS = {  # fact: (how far off counts as one, whether in the log)
@@ -240,7 +240,7 @@ def fit_from(known: Counted, x: dict[str, float]) -> Fit:
     )
 
 
-LATER = 0.6  # share of cancels in the later half of their queue, counted on a record of every order (docs/crowd.md)
+LATER = 0.6  # share of cancels in the later half of their queue: assumed, snapshots cannot show it
 
 
 def made(fit: Fit, day: date, seed: int, minutes: int | None = None) -> list[np.ndarray]:

@@ -90,7 +90,8 @@ def lines(root: Path, symbol: str, fit: Fit, days: int, seed: int) -> Iterator[s
         cells = [name, *map(_number, (known, real[0], made[0])), f"{ratio[0]:.2f}", f"{low:.2f} to {high:.2f}", mark]
         yield "| " + " | ".join([*cells, f"{other:.2f}" if np.isfinite(other) else ""]) + " |"
     fitted = len(rows) - len(PASSIVE)
-    yield f"\nBetween {NEAR[0]} and {NEAR[1]}: {near[0]} of {len(rows)} of held out, {near[1]} of {fitted} of fitted to.\n"
+    counts = f"{near[0]} of {len(rows)} against held out, {near[1]} of {fitted} against fitted to"
+    yield f"\nRatios of {NEAR[0]} to {NEAR[1]}: {counts}.\n"
 
 
 def _number(value: float) -> str:

@@ -11,7 +11,7 @@ from lobarena.terminal import STDOUT, Json, console, progress, table, write_json
 FIT_EXAMPLE = "Example: lobarena data fit --data catalogue --contracts RB1901 --out rb.toml"
 EXAMPLE = "Example: lobarena data crowd --fit rb.toml --days 5 --seed 1 --regimes wild --out made"
 
-Minutes = Annotated[int, typer.Option(min=10, help="Made-up market minutes that a trial is judged by, on three days.")]
+Minutes = Annotated[int, typer.Option(min=10, help="Made-up market minutes that a trial is judged by, on two days.")]
 
 
 def fit(
