@@ -15,7 +15,7 @@ from lobarena.benchmarks.stylised import windows_of
 from lobarena.data.catalogue import read_day, write
 from lobarena.data.contracts import CONTRACTS
 from lobarena.data.recording import DataError
-from lobarena.data.schema import SNAPSHOT, STIR, TRAIT
+from lobarena.data.schema import SNAPSHOT, STAND, STIR, TRAIT
 from lobarena.sim.event_feed import event_feed
 from lobarena.sim.hawkes import days
 from lobarena.sim.hawkes.day import living_day, living_feed
@@ -96,7 +96,9 @@ def test_other_seeds_days_and_regimes_are_other_days():
     assert set(np.unique(calm["side"][calm["kind"] == STIR])) == {REGIMES.index("calm")}
 
 
-@pytest.mark.parametrize("spoil", ["traits gone", "not a number", "no pace", "no seed", "negative"])
+@pytest.mark.parametrize(
+    "spoil", ["traits gone", "not a number", "negative", "no pace", "no seed", "no side", "no order"]
+)
 def test_a_damaged_living_day_is_refused(spoil):
     made = living_day(FIT, DAY, 0, 1)
     events = made.events.copy()
@@ -105,6 +107,10 @@ def test_a_damaged_living_day_is_refused(spoil):
         events = np.delete(events, traits[3])
     elif spoil in ("not a number", "negative"):
         events["ref"][traits[1]] = np.array([np.nan if spoil == "not a number" else -1.0]).view(np.int64)[0]
+    elif spoil == "no side":
+        events["side"][np.flatnonzero(events["kind"] == STAND)[0]] = 7
+    elif spoil == "no order":
+        events["time"][-1] = events["time"][-2] - 1
     elif spoil == "no pace":
         events["u"][-1] = 0
     else:

@@ -15,7 +15,6 @@ from lobarena.data.contracts import CONTRACTS, Contract
 from lobarena.data.recording import DataError, EventRecording
 from lobarena.data.schema import ASK, BID, EVENT, MARK, SNAPSHOT, STAND, STIR, TRAIT
 from lobarena.data.sessions import session_times
-from lobarena.sim.event_feed import price_limits
 from lobarena.sim.feed import MARGIN_TICKS, Feed, with_phases
 from lobarena.sim.hawkes.fit import Fit, regime_names, traits_of
 from lobarena.sim.hawkes.traits import REACH, REGIMES, TRAITS
@@ -25,6 +24,7 @@ from lobarena.sim.types import LARGE, NONE, SMALL
 PERIOD_NS, PERIOD_S = 500_000_000, 0.5  # of the rows
 _SETTLE_SD, _GAP_SD = 0.01, 0.003  # of the settlement about the fit's price, of the opening about the settlement
 _SLOWEST, _FASTEST = 0.05, 20.0  # pace
+_MOST = 100_000  # lots of one order: a full book of them is within the 32 bits of a level
 
 
 def living_day(
@@ -81,19 +81,16 @@ def living_feed(recording: EventRecording, publish_ms: int = 500, digest: str = 
         raise ValueError(f"publish_ms is {publish_ms}; give a whole number of milliseconds, at least 1")
     events, what = recording.events, f"{recording.symbol} {recording.trading_day}"
     traits = _read(events[events["kind"] == TRAIT], what)
+    lower, upper = recording.lower, recording.upper
     stirs, acts = events[events["kind"] == STIR], events[events["kind"] != TRAIT]
-    sane = np.isfinite(stirs["u"]) & (stirs["u"] > 0) & (stirs["u"] <= 1_000) & (stirs["ref"] > 0)
-    sane &= (stirs["side"] >= 0) & (stirs["side"] < len(REGIMES))
-    if not sane.all():
-        raise DataError(
-            f"{what}: row {int(np.argmin(sane))} of the crowd has no pace, regime or seed; make the day again"
-        )
-    lower, upper = (recording.lower, recording.upper) if recording.lower > 0 else price_limits(recording)
+    _check(stirs, acts[acts["kind"] != STIR], what, lower, upper)
+    if (np.diff(events["time"]) < 0).any():
+        raise DataError(f"{what}: its rows are not in the order of time; make the day again")
     base, spans = max(0, lower - MARGIN_TICKS), session_times(recording.contract, recording.trading_day)
     width = upper + MARGIN_TICKS - base
     sessions = np.array([s for s in spans.tolist() if ((stirs["time"] >= s[0]) & (stirs["time"] < s[1])).any()])
-    if not len(sessions) or width > LARGE[0]:
-        raise DataError(f"{what}: no row lies in a session, or its limits are over {LARGE[0]:,} ticks apart")
+    if not len(sessions) or not 0 < lower < upper or width > LARGE[0]:
+        raise DataError(f"{what}: no row lies in a session, or its limits are none or over {LARGE[0]:,} ticks apart")
     ends = [int(stirs["time"][stirs["time"] < end].max()) + PERIOD_NS for _, end in sessions]
     step = publish_ms * 1_000_000
     marks = np.concatenate(
@@ -116,6 +113,20 @@ def living_feed(recording: EventRecording, publish_ms: int = 500, digest: str = 
         digest=digest or hashlib.sha256(np.ascontiguousarray(events).data).hexdigest(),
         traits=traits,
     )
+
+
+def _check(stirs: np.ndarray, stands: np.ndarray, what: str, lower: int, upper: int) -> None:
+    """DataError unless every row is one that a kernel may act upon."""
+    sane = np.isfinite(stirs["u"]) & (stirs["u"] > 0) & (stirs["u"] <= _FASTEST) & (stirs["ref"] > 0)
+    sane &= (stirs["side"] >= 0) & (stirs["side"] < len(REGIMES)) & (stirs["size"] >= 0) & (stirs["size"] < 1_000)
+    if not sane.all():
+        raise DataError(
+            f"{what}: half second {int(np.argmin(sane))} has no pace, regime, price or seed; make the day again"
+        )
+    sane = (stands["kind"] == STAND) & np.isin(stands["side"], (BID, ASK))
+    sane &= (stands["size"] > 0) & (stands["size"] <= _MOST) & (stands["price"] >= lower) & (stands["price"] <= upper)
+    if not sane.all():
+        raise DataError(f"{what}: order {int(np.argmin(sane))} of its opening book is none; make the day again")
 
 
 def _times(contract: Contract, day: date, minutes: int | None) -> np.ndarray:
@@ -203,6 +214,8 @@ def _read(rows: np.ndarray, what: str) -> np.ndarray:
         found[0][name] = numbers[start : start + count].reshape(found[0][name].shape)
         start += count
     t = found[0]
-    if min(t["bound"], t["limit_mean"], t["take_mean"]) <= 0 or t["bound"] > 1e6 or t["tilt"] >= 1 or t["place"] > 1:
+    sizes = max(int(t["limit_size"].max()) * float(max(1.0, t["depth"].max())), int(t["take_size"].max()))
+    whole = min(t["bound"], t["limit_mean"], t["take_mean"]) > 0 and t["bound"] <= 1e5 and sizes <= _MOST
+    if not whole or t["tilt"] >= 1 or t["place"] > 1 or t["distance"].max() > REACH:
         raise DataError(f"{what}: the crowd's traits are no crowd's; make the day again")
     return found

@@ -12,12 +12,14 @@ from lobarena.data.contracts import CONTRACTS
 from lobarena.data.recording import DataError
 from lobarena.sim.hawkes.traits import DISTANCES, KINDS, QUANTILES, REACH, REGIMES, TRAITS
 
+LARGEST = 10_000  # lots, of one order
 HEADROOM = 3.0  # candidates to one event of the mean intensity: what is above is not acted upon, and counted
 TOO_CLOSE = 0.95  # spectral radius from which on a crowd is refused as nearly explosive
 
 Rate = Annotated[float, Field(gt=0, le=1e4)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Three = tuple[Rate, Rate, Rate]
+Factor = Annotated[float, Field(gt=0, le=10)]
+Three = tuple[Factor, Factor, Factor]
 
 
 class FitError(DataError):
@@ -46,9 +48,9 @@ class Orders(_Part):
 class Sizes(_Part):
     """Lots. Lomax (Pareto II) laws, rounded up: the tail index is the power at which large orders become rare."""
 
-    limit: float = Field(ge=1, le=1e5, description="mean")
+    limit: float = Field(ge=1, le=1e4, description="mean")
     limit_tail: float = Field(gt=1.05, le=50)
-    take: float = Field(ge=1, le=1e5, description="mean")
+    take: float = Field(ge=1, le=1e4, description="mean")
     take_tail: float = Field(gt=1.05, le=50)
 
 
@@ -97,7 +99,7 @@ class Regimes(_Part):
     pace: Three
     volatility: Three
     depth: Three
-    minutes: Three = Field(description="mean stay")
+    minutes: tuple[Rate, Rate, Rate] = Field(description="mean stay")
     to: tuple[tuple[Share, Share, Share], ...] = Field(
         min_length=3, max_length=3, description="chance of each regime after a stay in each; none of itself"
     )
@@ -192,7 +194,8 @@ def _middles(count: int) -> np.ndarray:
 def _lomax(mean: float, tail: float) -> np.ndarray:
     """(QUANTILES,) i4 lots, at least 1: a Lomax law of that mean and tail index, rounded up, cut at 99.9 %."""
     scale = max(mean - 0.5, 0.05) * (tail - 1)
-    return np.maximum(1, np.ceil(scale * ((1 - _middles(QUANTILES)) ** (-1 / tail) - 1))).astype(np.int32)
+    lots = np.ceil(scale * ((1 - _middles(QUANTILES)) ** (-1 / tail) - 1))
+    return np.asarray(np.clip(lots, 1, LARGEST).astype(np.int32))
 
 
 def load(path: str | Path) -> Fit:

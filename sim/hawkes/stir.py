@@ -234,8 +234,13 @@ def _take(book, venue, side, price, size):
 
 @kernel
 def _place(book, venue, side, price, size):
-    """A limit order comes in, unless it lies beyond the price limits or no slot is free: whether it did."""
+    """A limit order comes in, unless nobody may ask for so much or no slot is free: whether it did.
+
+    Who would pay more than the upper limit pays the limit: so a market is locked there.
+    """
     ticks = price + book["base"]
+    ticks = min(ticks, np.int64(venue["upper"])) if side == BID else max(ticks, np.int64(venue["lower"]))
+    price = ticks - book["base"]
     if ticks < venue["lower"] or ticks > venue["upper"] or book["free"] == NONE:
         return False
     if venue["seats"] > 0:
