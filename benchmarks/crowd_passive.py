@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from lobarena.data.recording import Recording
+from lobarena.data.schema import ASK, BID
 from lobarena.sim.feed import snapshot_feed
 from lobarena.sim.market import Market, Seat
 from lobarena.sim.types import CROWD
@@ -25,27 +26,24 @@ def fills_of(recording: Recording, spans: Sequence[tuple[int, int]], usual: floa
     usual : lots that part short from long queues at the best price
     """
     shots = recording.snapshots.copy()
-    for side in ("bid", "ask"):
-        shots[side][:, 1:] = shots[f"{side}_size"][:, 1:] = 0
+    for name in ("bid", "ask"):
+        shots[name][:, 1:] = shots[f"{name}_size"][:, 1:] = 0
     shots["depth"] = 1
     market = Market(snapshot_feed(replace(recording, snapshots=shots)))
     seat = Seat(every_ns=EVERY_NS, position_limit=10**6, capital=1e15)
     market.start([seat], spans[0][0], spans[-1][1])
-    placed, look_number = [], 0
+    placed: list[tuple[int, int, int, int, int]] = []
+    look_number = 0
     while market.run() > 0:
         look = market.observation(1)
         turn, look_number = look_number % (WAITS + 1), look_number + 1
         if turn == 0 and look["bid_size"][0] and look["ask_size"][0]:
-            best, lots = (
-                (int(look["bid"][0]), int(look["ask"][0])),
-                (int(look["bid_size"][0]), int(look["ask_size"][0])),
-            )
-            ladders = ([(best[0] - d, 1) for d in DISTANCES], [(best[1] + d, 1) for d in DISTANCES])
-            for side in range(2):
-                placed += [
-                    (int(look["time"]), side, d, ladders[side][k][0], lots[side]) for k, d in enumerate(DISTANCES)
-                ]
-            market.decide(1, *ladders)
+            bid, ask, time = int(look["bid"][0]), int(look["ask"][0]), int(look["time"])
+            bids, asks = [(bid - d, 1) for d in DISTANCES], [(ask + d, 1) for d in DISTANCES]
+            for side, ladder in ((BID, bids), (ASK, asks)):
+                ahead = int(look["bid_size" if side == BID else "ask_size"][0])
+                placed += [(time, side, d, price, ahead) for d, (price, _) in zip(DISTANCES, ladder, strict=True)]
+            market.decide(1, bids, asks)
         else:
             market.decide(1, keep=turn < WAITS)
     return _counted(np.array(placed, np.int64).reshape(-1, 5), market.fills, spans, usual)
