@@ -54,11 +54,11 @@ def fit(feeds: Sequence[Feed]) -> dict[str, float]:
 
 def _intervals(feed: Feed) -> np.ndarray:
     """(n,) _INTERVAL of a day: from each book to the next where both have two sides and no break lies between."""
-    if len(feed.traits):  # a living crowd: what it does when nobody else is there
-        feed = snapshot_feed(recorded(feed))
-    events = feed.events
     if not len(feed.snapshots):
-        return _published(feed)
+        if not len(feed.traits):
+            return _published(feed)
+        feed = snapshot_feed(recorded(feed))  # a living crowd: what it does when nobody else is there
+    events = feed.events
     marks = np.flatnonzero((events["kind"] == MARK) & (events["ref"] >= 0))
     if len(marks) < 2:
         return np.zeros(0, _INTERVAL)

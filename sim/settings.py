@@ -103,13 +103,13 @@ class Settings:
 
     def files(self) -> list[DayFile]:
         """The days that fit, in order of contract and time; ValueError says what there is."""
-        from lobarena.sim.hawkes.days import crowd_root, is_crowd
-
         if self.data in ("synthetic", "training"):
             from lobarena.sim.synthetic import embedded_root, training_root
 
             root = (embedded_root if self.data == "synthetic" else training_root)(self.seed)
-        elif is_crowd(self.data):
+        elif self.data.partition(":")[0] == "crowd":
+            from lobarena.sim.hawkes.days import crowd_root
+
             root = crowd_root(self.data, self.seed)
         else:
             root = Path(self.data)
