@@ -7,7 +7,8 @@ import numpy as np
 
 from lobarena.agents.windows.looks import looks
 from lobarena.data.schema import ASK, BID, MARK, TAKE, TRADE, TRADING
-from lobarena.sim.feed import Feed
+from lobarena.sim.feed import Feed, snapshot_feed
+from lobarena.sim.hawkes.record import recorded
 from lobarena.sim.minds import PAUSE_S
 
 _LEAST = 20  # intervals in which trades must reach a distance for it to count in the fit
@@ -53,9 +54,11 @@ def fit(feeds: Sequence[Feed]) -> dict[str, float]:
 
 def _intervals(feed: Feed) -> np.ndarray:
     """(n,) _INTERVAL of a day: from each book to the next where both have two sides and no break lies between."""
-    events = feed.events
     if not len(feed.snapshots):
-        return _published(feed)
+        if not len(feed.traits):
+            return _published(feed)
+        feed = snapshot_feed(recorded(feed))  # a living crowd: what it does when nobody else is there
+    events = feed.events
     marks = np.flatnonzero((events["kind"] == MARK) & (events["ref"] >= 0))
     if len(marks) < 2:
         return np.zeros(0, _INTERVAL)

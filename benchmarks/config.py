@@ -29,7 +29,9 @@ class Config(BaseModel):
     agents: tuple[str, ...] = Field(
         DEFAULT_AGENTS, min_length=1, description='names, "foic:N=1,M=2", or "foic@zero" with a latency mode of its own'
     )
-    data: str = Field("synthetic", description='"synthetic" (embedded days) or the folder of a catalogue')
+    data: str = Field(
+        "synthetic", description='"synthetic" (embedded days), "crowd" or "crowd:FIT" (docs/crowd.md), or a catalogue'
+    )
     contracts: tuple[str, ...] = Field((), description="only these contracts of the data; all when empty")
     days: tuple[str, ...] = Field((), description="only these trading days, YYYYMMDD; all when empty")
     train_days: int = Field(1, ge=0, description="first days of each contract, for fitting only")

@@ -15,6 +15,7 @@ from lobarena.benchmarks.config import settings
 from lobarena.benchmarks.programme import fields
 from lobarena.data.catalogue import DayFile, days, read_day, rows_of
 from lobarena.data.sessions import session_times, weekday_before
+from lobarena.sim.hawkes.days import crowd_root, is_crowd
 
 SEED = 0  # of the days: they are the same for every seed of a training
 SHARE = 0.55  # of the synthetic days, to learn from: what a policy is worth takes many days to tell
@@ -68,10 +69,10 @@ def _catalogue(
         {"data": data, "contracts": tuple(contracts), "train_days": train_days}
         | {"train_share": train_share, "embargo_s": embargo_s},
     )
-    root = Path(data)
+    root = crowd_root(data, SEED) if is_crowd(data) else Path(data)
     if not root.is_dir():
         raise TrainingError(
-            f'data is {data!r}: no such folder; give a catalogue of `lobarena data import`, or "synthetic"'
+            f'data is {data!r}: no such folder; give a catalogue of `lobarena data import`, "synthetic" or "crowd"'
         )
     found: dict[str, np.ndarray] = {}
     files: list[DayFile] = []

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lobarena.benchmarks import deciding, environments, measures, starts
+from lobarena.benchmarks import crowd_speed, deciding, environments, measures, starts
 from lobarena.benchmarks.manifest import commit, machine, versions
 from lobarena.benchmarks.measures import Row, Terms
 from lobarena.benchmarks.peers import NoPeerError
@@ -36,6 +36,7 @@ ROWS: dict[str, Callable[[Terms], Row]] = {
     "env.vector8": environments.vector(8),
     "env.vector1024": environments.vector(1_024),
     "env.seats8": environments.seats8,
+    "crowd.realtime": crowd_speed.realtime,
     "agent.cmm.p50": deciding.p50,
     "agent.cmm.p99": deciding.p99,
     "agent.cmm.vs_llm": deciding.vs_llm,

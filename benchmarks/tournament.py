@@ -18,6 +18,7 @@ from lobarena.benchmarks.results import Results, ResultWriter, new_manifest
 from lobarena.benchmarks.thinking import Charge
 from lobarena.data.catalogue import DayFile, read_day, rows_of
 from lobarena.sim.feed import Feed, feed_of
+from lobarena.sim.hawkes.days import crowd_root, is_crowd
 from lobarena.sim.market import Latency, Market, Rules, Seat
 from lobarena.sim.types import MAX_SEATS
 
@@ -73,10 +74,13 @@ def data_root(config: Config) -> Path:
         from lobarena.sim.synthetic import embedded_root
 
         return embedded_root(config.seed)
+    if is_crowd(config.data):
+        return crowd_root(config.data, config.seed)
     root = Path(config.data)
     if not root.is_dir():
         raise ConfigError(
-            f'data is {config.data!r}: no such folder; give a catalogue made by `lobarena data import`, or "synthetic"'
+            f"data is {config.data!r}: no such folder; give a catalogue made by `lobarena data import`, "
+            '"synthetic" or "crowd"'
         )
     return root
 

@@ -56,6 +56,10 @@ TRADE = 10  # `size` lots trade at exactly `price`, `side` attacked (records of 
 REDUCE = 11  # the crowd order `ref` loses `size` lots where it stands
 CLEAR = 12  # the crowd's orders of both sides leave the book: the record begins anew
 SWEEP = 13  # a crowd order beyond the record takes up to `size` at `price` or better; what it took is owed
+# Of a living crowd (docs/crowd.md), which acts between the rows of its day:
+TRAIT = 14  # the number at place `price` of its traits; `ref` holds the bits of the f8
+STAND = 15  # an order of its opening book rests, as its own
+STIR = 16  # the next half second: pace `u`, regime `side`, reference price `price` + `size` / 1000, seed `ref`
 EVENT_KINDS = {
     LIMIT: "limit",
     TAKE: "take",
@@ -70,6 +74,9 @@ EVENT_KINDS = {
     REDUCE: "reduce",
     CLEAR: "clear",
     SWEEP: "sweep",
+    TRAIT: "trait",
+    STAND: "stand",
+    STIR: "stir",
 }
 
 # Phases of a trading day, carried by PHASE events.

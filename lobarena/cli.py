@@ -11,6 +11,7 @@ import typer
 
 from lobarena import (
     __version__,
+    cli_crowd,
     cli_data,
     cli_distill,
     cli_evaluate,
@@ -48,6 +49,8 @@ app.command(epilog=cli_export.EXAMPLE)(cli_export.export)
 app.command(epilog=cli_probe.EXAMPLE)(cli_probe.features)
 app.command(epilog=cli_probe.PROBE_EXAMPLE)(cli_probe.probe)
 app.command(epilog=cli_lint.EXAMPLE)(cli_lint.lint)
+cli_data.app.command(epilog=cli_crowd.FIT_EXAMPLE)(cli_crowd.fit)
+cli_data.app.command(epilog=cli_crowd.EXAMPLE)(cli_crowd.crowd)
 app.add_typer(cli_evaluate.app, name="evaluate")
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_llm.app, name="llm")

@@ -36,7 +36,9 @@ def _of_plan(kind: Any, default: Any, text: str, **more: Any) -> tuple[Any, Any]
 
 
 _PLAN: dict[str, tuple[Any, Any]] = {  # options that `train` and `tune` share: arguments of learning_days.plan
-    "data": _of_plan(str, "synthetic", '"synthetic" (training days) or the folder of a catalogue.'),
+    "data": _of_plan(
+        str, "synthetic", '"synthetic" (training days), "crowd" or "crowd:FIT" (its first day), or a catalogue.'
+    ),
     "contracts": _of_plan(str, "", "Only these contracts; all when empty.", metavar="TEXT,..."),
     "train_days": _of_plan(int, 1, "Of a catalogue: first days to learn from, as in the tournament.", min=1),
     "train_share": _of_plan(float, 0.3, "Of a contract's only day, as in the tournament."),

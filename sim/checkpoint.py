@@ -1,6 +1,7 @@
 """Places in a recorded day from which an episode can begin without replaying what came before."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from lobarena.data.schema import ASK, BID
 from lobarena.sim._jit import kernel
 from lobarena.sim.bits import next_level
 from lobarena.sim.book import clear
+from lobarena.sim.hawkes.traits import MOOD
 from lobarena.sim.market import Market, Seat
 from lobarena.sim.matching import find, rest
 from lobarena.sim.state import PAUSED
@@ -16,7 +18,7 @@ from lobarena.sim.types import CROWD, NONE, ORDER
 EVERY_NS = 60 * 10**9  # of market time between two places
 _CARRIED = (  # what an episode inherits of the day before it, beside the book
     *("now", "event", "phase", "sequence", "volume", "turnover", "last", "mid2", "spread"),
-    *("shots", "met", "first_missed", "moved", "unfilled"),
+    *("shots", "met", "first_missed", "moved", "unfilled", "stir"),
 )
 
 
@@ -29,6 +31,7 @@ class Checkpoint:
     shown: np.ndarray  # (k,) i8 places of the venue's `owed` that hold something
     owed: np.ndarray  # (k,) OWED there
     carried: tuple[int, ...]
+    mood: np.ndarray  # (1,) MOOD of a living crowd
 
 
 def checkpoints(market: Market) -> list[Checkpoint]:
@@ -55,7 +58,15 @@ def _take(market: Market, time: int) -> Checkpoint:
     pack(market.book, orders)
     venue = market.venue[0]
     shown = np.flatnonzero((venue["owed"]["shown"] != 0) | (venue["owed"]["lots"] != 0))
-    return Checkpoint(time, orders, shown, venue["owed"][shown], tuple(venue[name].item() for name in _CARRIED))
+    return Checkpoint(
+        time, orders, shown, venue["owed"][shown], tuple(venue[name].item() for name in _CARRIED), _mood(venue)
+    )
+
+
+def _mood(venue: Any) -> np.ndarray:
+    mood = np.zeros(1, MOOD)
+    mood[0] = venue["mood"]
+    return mood
 
 
 def resume(book: np.ndarray, venue: np.ndarray, base: int, place: Checkpoint) -> None:
@@ -66,6 +77,7 @@ def resume(book: np.ndarray, venue: np.ndarray, base: int, place: Checkpoint) ->
     v["owed"][place.shown] = place.owed
     for name, value in zip(_CARRIED, place.carried, strict=True):
         v[name] = value
+    v["mood"] = place.mood[0]
 
 
 @kernel

@@ -9,6 +9,7 @@ from lobarena.sim.crowd import apply, meet
 from lobarena.sim.desk import send_quotes
 from lobarena.sim.exchange import close_out, enter, remark, shrink, withdraw, withdraw_all
 from lobarena.sim.flight import post, take
+from lobarena.sim.hawkes.stir import stir
 from lobarena.sim.observe import publish, send_image
 from lobarena.sim.reports import hear
 from lobarena.sim.state import (
@@ -56,7 +57,14 @@ def proceed(book, venue, events, count, snapshots, ids):
     while code == _ON:
         row = venue["event"]
         feed = events[row]["time"] if row < count else _NEVER
-        code, until = attend(book, venue, feed)
+        if venue["stir"] > 0:  # a living crowd acts between the rows of its day
+            code, until = attend(book, venue, min(feed, venue["stir"]))
+            if venue["stir"] < feed:
+                stir(book, venue, min(until, feed - 1))
+                continue
+            until = np.int64(min(until, feed))
+        else:
+            code, until = attend(book, venue, feed)
         flight, numbered = venue["flight"], venue["numbered"] == 1
         while feed <= until and venue["flight"] == flight and venue["fills"] <= _ROOM:
             venue["now"] = book["time"] = feed

@@ -15,6 +15,8 @@ from lobarena.data.schema import (
     MARKET,
     PHASE,
     REDUCE,
+    STAND,
+    STIR,
     SWEEP,
     TAKE,
     TRADE,
@@ -25,6 +27,7 @@ from lobarena.sim._jit import inline, kernel
 from lobarena.sim.auction import uncross
 from lobarena.sim.bits import next_level
 from lobarena.sim.exchange import record, remark, withdraw_all
+from lobarena.sim.hawkes.stir import wake
 from lobarena.sim.impact import forgive, less_owed, owe
 from lobarena.sim.levels import clear_crowd, raise_level, refill, set_level, trade_at
 from lobarena.sim.matching import cancel, find, reduce, rest, submit
@@ -68,6 +71,10 @@ def apply(book, venue, event, order):
             reduce(book, slot, size)
     elif kind == CLEAR:
         clear_crowd(book)
+    elif kind == STIR:
+        wake(book, venue, event)
+    elif kind == STAND:
+        rest(book, CROWD, side, index, size)
     elif kind == UNCROSS:
         remark(book, venue)
         fills, _ = uncross(book, index)

@@ -60,7 +60,7 @@ class MarketMaking(gymnasium.Env[np.ndarray, Any]):
     ## Arguments
     | Name | Default | Meaning |
     |---|---|---|
-    | data | "synthetic" | embedded days, "training" (earlier synthetic days), or the folder of a catalogue |
+    | data | "synthetic" | embedded days, "training" (earlier), "crowd", "crowd:FIT" (docs/crowd.md), or a catalogue |
     | contract | "" | symbol, several, or "all"; the first one when empty |
     | day | "" | YYYYMMDD; any day of the contracts, drawn at reset, when empty |
     | between | all time | two moments, ns UTC: episodes lie between them |

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from lobarena.data.recording import EventRecording
-from lobarena.data.schema import DELETE, EVENT, LEVEL, LIMIT, MARK, PHASE, SNAPSHOT, TRADE
+from lobarena.data.schema import DELETE, EVENT, LEVEL, LIMIT, MARK, PHASE, SNAPSHOT, STIR, TRADE
 from lobarena.data.sessions import session_times, weekday_before
 from lobarena.sim.feed import MARGIN_TICKS, Feed, with_phases
 from lobarena.sim.random import stream
@@ -24,12 +24,16 @@ def event_feed(recording: EventRecording, seed: int = 0, publish_ms: int = 500, 
     """The feed of a recorded day of events, published every `publish_ms` inside its sessions.
 
     `seed` draws where in their queues the falls of a level are. ValueError when the interval is not positive, nothing
-    is priced, or the prices span more than the largest book holds; of a record of level changes, levels so far from
+    is priced, or the prices span more than the largest book holds. Of a record of level changes, levels so far from
     every trade that the largest book does not reach them are left out.
     """
     if publish_ms < 1:
         raise ValueError(f"publish_ms is {publish_ms}; give a whole number of milliseconds, at least 1")
     events = recording.events
+    if (events["kind"] == STIR).any():
+        from lobarena.sim.hawkes.day import living_feed
+
+        return living_feed(recording, publish_ms, digest)
     if not np.isin(events["kind"], _PRICED).any():
         raise ValueError(f"{recording.symbol} {recording.trading_day} has no order and no level; nothing to replay")
     lower, upper = price_limits(recording)

@@ -6,6 +6,7 @@ from lobarena.data.schema import ASK, BID, CALL, CONTINUOUS
 from lobarena.sim._jit import kernel
 from lobarena.sim.account import equity, margin_of, settle
 from lobarena.sim.bits import next_level
+from lobarena.sim.hawkes.hear import hear
 from lobarena.sim.impact import owe
 from lobarena.sim.matching import amend, find, remove, rest, submit
 from lobarena.sim.queue import crowd_lots
@@ -116,7 +117,7 @@ def enter(book, venue, seat, work, side, price, size, kind):
             order_id = rest(book, seat, side, index, size)
         else:
             fills, order_id, code = submit(book, seat, side, index, size, kind, s["stp"])
-            record(book, venue, fills, price if kind != IOC else np.int64(NONE), TOOK, work)
+            hear(venue, side, record(book, venue, fills, price if kind != IOC else np.int64(NONE), TOOK, work))
             if s["stp"] == STP_CANCEL_RESTING:
                 _own_gone(book, venue, seat)
     if code != ACCEPTED:
@@ -259,4 +260,4 @@ def close_out(book, venue, seat):
     price = np.int64(venue["lower"] if side == ASK else venue["upper"])
     remark(book, venue)
     fills, _, _ = submit(book, seat, side, price - book["base"], abs(lots), IOC, STP_OFF)
-    record(book, venue, fills, price, LIQUIDATION, NONE)
+    hear(venue, side, record(book, venue, fills, price, LIQUIDATION, NONE))

@@ -12,6 +12,7 @@ from lobarena.data.contracts import Contract
 from lobarena.data.recording import EventRecording, Recording
 from lobarena.data.schema import AUCTION, BREAK, CLOSED, CONTINUOUS, EVENT, PHASE, SETTLEMENT
 from lobarena.data.sessions import session_times, weekday_before
+from lobarena.sim.hawkes.traits import TRAITS
 from lobarena.sim.infer import Unexplained, infer
 from lobarena.sim.random import stream
 from lobarena.sim.types import LARGE, SMALL
@@ -38,6 +39,7 @@ class Feed:
     live: bool = False  # whether the book is true at any time, not only when it is published
     unexplained: Unexplained = field(default_factory=lambda: Unexplained(0, 0, 0, 0))
     digest: str = ""  # of the recorded rows
+    traits: np.ndarray = field(default_factory=lambda: np.zeros(0, TRAITS))  # (1,) of a living crowd, else (0,)
 
 
 def feed_of(recording: Recording | EventRecording, seed: int = 0, publish_ms: int = 500, digest: str = "") -> Feed:

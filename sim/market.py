@@ -12,6 +12,7 @@ from lobarena.sim.book import clear, new_book
 from lobarena.sim.clock import leave
 from lobarena.sim.doors import answer_large, answer_small, look_large, look_small, run_large, run_small
 from lobarena.sim.feed import Feed
+from lobarena.sim.hawkes.stir import ASLEEP
 from lobarena.sim.random import generator
 from lobarena.sim.state import (
     BACK,
@@ -137,6 +138,8 @@ class Market:
         v["seat"]["seen"] = NONE
         v["owed_span"][:] = feed.size[0], NONE
         v["seat"]["draw"] = NONE
+        if len(feed.traits):
+            v["traits"], v["stir"] = feed.traits[0], ASLEEP
         for number, seat in enumerate(seats, 1):
             s = v["seat"][number]
             s["feed_ns"], s["order_ns"], s["report_ns"] = seat.latency.feed, seat.latency.order, seat.latency.report

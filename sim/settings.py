@@ -107,6 +107,10 @@ class Settings:
             from lobarena.sim.synthetic import embedded_root, training_root
 
             root = (embedded_root if self.data == "synthetic" else training_root)(self.seed)
+        elif self.data.partition(":")[0] == "crowd":
+            from lobarena.sim.hawkes.days import crowd_root
+
+            root = crowd_root(self.data, self.seed)
         else:
             root = Path(self.data)
         every = days(root)

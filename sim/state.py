@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from lobarena.sim.hawkes.traits import MOOD, TRAITS
 from lobarena.sim.types import FILL, MAX_SEATS, MAX_WORKING, QUOTE_LEVELS, SEEN_LEVELS
 
 IMAGES = 64  # published books kept for a seat whose feed is slow
@@ -176,6 +177,7 @@ def venue_type(levels: int, seats: int = MAX_SEATS) -> "np.dtype[Any]":
             ("opens", "i8"),  # ns UTC, the seats come in
             ("closes", "i8"),  # ns UTC, the seats go out
             ("pause", "i8"),  # ns UTC, nothing later is done before Python has had a look
+            ("stir", "i8"),  # ns UTC, next candidate of a living crowd; 0 where the crowd is a record
             ("phase", "i4"),
             ("seats", "i4"),  # how many are in
             ("image", "i4"),  # publications so far
@@ -236,6 +238,8 @@ def venue_type(levels: int, seats: int = MAX_SEATS) -> "np.dtype[Any]":
             ("mark", MARK_ROW, (BUFFER,)),
             ("owed", OWED, (2 * levels,)),
             ("owed_span", "i8", (2, 2)),  # lowest and highest level index of each side that may be owed something
+            ("mood", MOOD),  # of a living crowd
+            ("traits", TRAITS),
             ("seat", SEAT, (seats + 1,)),  # row 0 is the crowd's and stays empty
         ],
         align=True,

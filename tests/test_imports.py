@@ -84,9 +84,12 @@ def test_only_the_face_imports_the_face():
 def test_the_rules_of_the_simulator_load_numpy_and_numba_alone(path: Path):
     views = path.name in ("__init__.py", "sb3.py", "vec_check.py") or "env" in path.stem.split("_")
     allowed = set(sys.stdlib_module_names) | {"lobarena", "numpy", "numba"} | ({"gymnasium"} if views else set())
-    allowed |= {"sb3.py": {"stable_baselines3"}, "seats_env.py": {"pettingzoo"}, "place.py": {"llvmlite"}}.get(
-        path.name, set()
-    )
+    allowed |= {
+        "sb3.py": {"stable_baselines3"},
+        "seats_env.py": {"pettingzoo"},
+        "fit.py": {"pydantic"},
+        "place.py": {"llvmlite"},
+    }.get(path.name, set())
     assert tops(imports(path, module_level=True)) <= allowed
 
 

@@ -1,0 +1,1 @@
+../../lobarena/cli_crowd.py
