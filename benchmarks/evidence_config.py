@@ -31,10 +31,6 @@ ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {  # changes of the design and
     "without orthogonality": {"shares": {"beta": 0.0}},
     "without reconstruction": {"shares": {"eta": 0.0}},
     "without the teacher's forecasts": {"shares": {"soft": 0.0}},
-    "layers alone, forecasts first": {  # the remedy that validation liked best (docs/evidence.md)
-        "design": {"by_task": False, "stretches": 1, "prune": 0.0},
-        "shares": {"alpha": 0.1, "soft": 1.0},
-    },
 }
 
 
