@@ -101,7 +101,8 @@ def _check(agent: Cmm, seen: np.ndarray) -> None:
     """RuntimeError unless the quotes are those of the readable rule from the same forecasts."""
     agent.reset(_context())
     told = agent.forecast(seen)
-    readable = Foretold(seen["published"], told, Rule())
+    rule = Rule(agent.gamma, Rule.tau_s, agent.kappa_s, agent.kappa_c, agent.kappa_v)
+    readable = Foretold(seen["published"], told, rule)
     agent.reset(_context())
     readable.reset(_context())
     quoted = 0
