@@ -13,7 +13,7 @@ from lobarena.agents.distill.lessons import Lessons, Units
 from lobarena.agents.distill.mixture import Gate, Mixture, Sight, fit, fused
 from lobarena.agents.distill.student import Size, Students, read_rows
 from lobarena.agents.teacher.base import Base
-from lobarena.benchmarks.distilling import arrays_of, shared
+from lobarena.benchmarks.distilling import shared
 
 LEAST = 8  # looks that an agent reads before its first quotes, as `agents.distill.agent` sets it
 
@@ -80,15 +80,6 @@ def forecasts(
         mixture = fit(Gate(form=name, steps=steps, every=min(50, steps)), tasks, learnt, chosen)[0]
         base = shared(validate, chosen, fused(mixture, chosen)[0], units)
         yield _fused(name, mixture, given, seen, units, base)
-
-
-def file_of_gate(file: Path, gate: str, mixture: Mixture) -> Path:
-    """Beside a file the same students under another gate."""
-    from lobarena.agents.distill.forecaster import store
-
-    one = forecaster(file)
-    about = one.about.model_copy(update={"form": gate})
-    return store(file.with_name(f"student-{gate}.safetensors"), one.students, arrays_of(mixture), about, one.base)
 
 
 def _sight(students: Students, part: Lessons, units: Units) -> Sight:

@@ -26,7 +26,7 @@ def record(
     command: str = "",
     advance: Advance = lambda done, total, text: None,
 ) -> Path:
-    """The file of a teacher's forecasts of the test days of some contracts, which no teacher may learn from.
+    """The file of a teacher's forecasts of the test part of some contracts; a teacher that learnt from it cheats.
 
     every : looks between two forecasts; least : looks that are read before the first, both as `tuned-llm` has them
     """
@@ -40,7 +40,7 @@ def record(
             told = read(one, day, [depth], advance)[1].astype(float)
             own = np.isfinite(told).all(1) & (day.place >= least) & (day.place % every == 0)
             if own.any():
-                records[f"{day.symbol}.{day.day}"] = Record(day.time[own], _whole(day, told)[own])
+                records[f"{day.symbol}.{day.day}"] = Record(day.time[own], _whole(day, told)[own], day.limits)
                 days.update(day.digest.encode())
     if not records:
         raise TrainingError("no look could be read; give longer days")

@@ -102,7 +102,10 @@ class ResultWriter:
             return
         parts.mkdir(exist_ok=True)
         for leftover in parts.glob(".*"):
-            leftover.unlink()
+            if leftover.is_dir():  # a part was a folder once
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
 
     @property
     def complete(self) -> bool:

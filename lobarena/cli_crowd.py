@@ -33,13 +33,14 @@ def fit(
 
     chosen = [name.strip().upper() for name in contracts.split(",") if name.strip()] or symbols_of(data)
     rows: list[dict[str, Any]] = []
+    (out.parent if out.suffix == ".toml" else out).mkdir(parents=True, exist_ok=True)  # before the long search
     for symbol in chosen:
         parts = halves(data, symbol, share)
         source = f"{parts.train_text}; {trials} trials of simulated moments, {minutes} min, seed {seed}"
         known = counted(parts.train, parts.contract, source)
         with progress(f"{symbol}: kernels compile on first use, a minute") as advance:
             found, distance = search(known, trials, seed, minutes, advance)
-        file = out if len(chosen) == 1 and out.suffix == ".toml" else out / f"{parts.contract.code.lower()}.toml"
+        file = out if len(chosen) == 1 and out.suffix == ".toml" else out / f"{symbol.lower()}.toml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(as_toml(found), encoding="utf-8")
         row = {"contract": symbol, "fitted to": parts.train_text, "windows": len(parts.train)}

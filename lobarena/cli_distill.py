@@ -75,6 +75,7 @@ def distill(
     from lobarena.benchmarks.distilling import CMM, Plan, methods, of_courses
     from lobarena.benchmarks.distilling import distill as run
     from lobarena.benchmarks.forecast_days import courses
+    from lobarena.cli_teach import played
 
     if method not in methods():
         raise typer.BadParameter(f"no method {method!r}; there are {', '.join(methods())}", param_hint="METHOD")
@@ -117,7 +118,7 @@ def distill(
                     [{name: f"{row[name]:.4g}" if name in row else "-" for name in columns} for row in rows],
                 )
     agent = "cmm" if method == CMM else "student"
-    use = f"lobarena tournament --agents {agent}:weights={done.file},foic,idle --data {data}"
+    use = f"lobarena tournament --agents {agent}:weights={done.file},foic,idle {played(data, train_days, train_share)}"
     shown.print(f"weights: {done.file}; use them: {use}", markup=False, soft_wrap=True)
 
 

@@ -84,6 +84,10 @@ def tune(
         forecaster: Any = make(name, **parameters)
     except ValueError as error:
         raise LlmError(str(error)) from error
+    if keep:
+        from lobarena.agents.distill.forecaster import forecaster as weights_of
+
+        weights_of(keep)  # before the long search
     if not hasattr(forecaster, "forecast"):
         raise LlmError(f"{name} makes no forecasts; tune an agent that does, such as llm")
     names = [one.strip() for one in contracts.split(",") if one.strip()]
@@ -99,6 +103,8 @@ def tune(
     if keep:
         from lobarena.agents.distill.forecaster import with_rule
 
+        if not isfinite(found[0].pnlmap):
+            raise LlmError(f"{name} traded by no rule; {keep} stays as it is, give more --episodes")
         best = found[0].rule
         with_rule(keep, {name: getattr(best, name) for name in ("gamma", "kappa_s", "kappa_c", "kappa_v")})
     if json:

@@ -77,8 +77,12 @@ def teach(
     if json != STDOUT:
         columns = {key: key.removeprefix("validation/") for key in history[0]}
         table("R² on the validation part", columns, [{k: f"{v:.4g}" for k, v in row.items()} for row in history])
-    shown.print(
-        f"weights: {file}; use them: lobarena tournament --agents tuned-llm:weights={file},foic,idle --data {data}",
-        markup=False,
-        soft_wrap=True,
-    )
+    use = f"lobarena tournament --agents tuned-llm:weights={file},foic,idle {played(data, train_days, train_share)}"
+    shown.print(f"weights: {file}; use them: {use}", markup=False, soft_wrap=True)
+
+
+def played(data: str, train_days: int, train_share: float) -> str:
+    """The options by which a tournament plays only what was not learnt from."""
+    if data == "training":  # the embedded days come after them
+        return "--train-days 1"
+    return f"--data {data} --train-days {train_days} --train-share {train_share}"

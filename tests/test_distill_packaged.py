@@ -12,7 +12,8 @@ def test_packaged_students_are_of_made_up_days_alone(name, method):
     about = forecaster(PACKAGED / f"{name}.safetensors").about
     assert about.method == method
     assert sorted(about.contracts) == ["AGSYN", "CUSYN", "FUSYN", "RBSYN"]
-    assert bool(about.teacher)
+    assert bool(about.teacher) == (method != "none")
+    assert "lobarena llm tune" in about.command
     assert make(name).digest
 
 

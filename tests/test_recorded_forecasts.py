@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,9 +21,8 @@ SECOND = 10**9
 def told(count=40):
     rng = np.random.default_rng(0)
     time = OPENS + np.arange(1, count + 1) * SECOND
-    return Record(
-        time, np.stack([rng.normal(size=count), np.full(count, 2.0), np.full(count, 50.0), np.ones(count)], 1)
-    )
+    rows = [rng.normal(size=count), np.full(count, 2.0), np.full(count, 50.0), np.ones(count)]
+    return Record(time, np.stack(rows, 1), (3_500, 4_100))  # the limits of an `observation`
 
 
 @pytest.fixture
@@ -67,11 +67,25 @@ def test_no_forecast_of_later_is_used_earlier(tmp_path):
     assert quotes[0][20:] != quotes[1][20:]
 
 
+def test_another_day_of_the_same_date_and_name_is_known_by_its_limits_and_not_quoted(tmp_path):
+    path = store(tmp_path / "s.safetensors", {"RB.20240103": replace(told(), limits=(3_500, 4_101))}, ABOUT)
+    agent = make("llm-recorded", forecasts=str(path))
+    agent.reset(context(**FITTED))
+    assert [agent.act(observation(after_s=s)) for s in (2.0, 3.0)] == [NO_QUOTES] * 2
+    assert agent.counts == {"unrecorded": 1}
+
+
+def test_a_time_between_two_milliseconds_is_rounded_to_the_later_one(tmp_path):
+    one = replace(told(), time=told().time + 1)
+    (found,) = recorded(store(tmp_path / "s.safetensors", {"RB.20240103": one}, ABOUT))[0].values()
+    np.testing.assert_array_equal(found.time, told().time + 10**6)
+
+
 @pytest.mark.parametrize("key", ["RB.20240104", "CU.20240103"])
 def test_where_nothing_was_recorded_nothing_is_quoted_and_the_episode_counts(tmp_path, key):
     record = told()
     if key.startswith("RB"):
-        record = Record(record.time + (CLOSES - OPENS), record.forecast)
+        record = replace(record, time=record.time + (CLOSES - OPENS))
     agent = make("llm-recorded", forecasts=str(store(tmp_path / "s.safetensors", {key: record}, ABOUT)))
     agent.reset(context(**FITTED))
     assert agent.act(observation(after_s=5.0)) == NO_QUOTES
@@ -79,13 +93,20 @@ def test_where_nothing_was_recorded_nothing_is_quoted_and_the_episode_counts(tmp
 
 
 @pytest.mark.parametrize(
-    "change", ["kind", "start", "lost", "more", "order", "type", "nan", "spread", "volume", "sure"]
+    "change",
+    ["kind", "start", "flat", "large", "no limits", "lost", "more", "order", "type", "nan", "spread", "volume", "sure"],
 )
 def test_a_damaged_or_foreign_file_is_refused(file, tmp_path, change):
     arrays, about = read_arrays(file)
     ms, forecast = arrays["RB.20240103.ms"], arrays["RB.20240103.forecast"]
     if change == "kind":
         about["kind"] = "students"
+    elif change == "flat":
+        arrays["RB.20240103.ms"] = np.zeros((), np.int32)
+    elif change == "large":
+        about["parameters"] = 10**400
+    elif change == "no limits":
+        about["limits"] = {}
     elif change == "start":
         about["starts"]["RB.20240103"] = 2**70
     elif change == "lost":

@@ -287,7 +287,7 @@ def test_a_recording_holds_what_the_agent_foretells(model, taught, market, tmp_p
     course = Course(day.symbol, (day,), every, every, every, context.fitted)
     (one,) = recorded(record(taught[0], model, [course], tmp_path / "told.safetensors"))[0].values()
     new = np.isfinite(told).all(1)
-    np.testing.assert_array_equal(one.time, seen["published"][new] // 10**6 * 10**6)
+    np.testing.assert_array_equal(one.time, -(-seen["published"][new] // 10**6) * 10**6)
     np.testing.assert_allclose(one.forecast, told[new], rtol=5e-3, atol=5e-3)
     assert new.sum() > 100
 

@@ -112,6 +112,9 @@ class Base:
             found = arrays.get(f"base.{name}")
             if found is None or found.shape != shape or found.dtype != np.float32 or not np.isfinite(found).all():
                 raise WeightsError(f"array base.{name} is not float32{shape} of finite numbers; train again")
+        sd, share = arrays["base.sd"], arrays["base.share"]
+        if not (sd > 0).all() or not ((share >= 0) & (share <= 1)).all():
+            raise WeightsError("array base.sd is not above 0, or base.share not within 0 and 1; train again")
         return cls(**{name: arrays[f"base.{name}"] for name in _NAMES})
 
 

@@ -20,6 +20,7 @@ from lobarena.agents.weight_file import WeightsError, read_arrays, write
 
 PACKAGED = Path(__file__).parents[1] / "weights" / "llm-recorded.safetensors"
 Nanoseconds = Annotated[int, Field(ge=0, lt=2**62)]
+Limits = Annotated[list[Annotated[int, Field(ge=-(2**31), lt=2**31)]], Field(min_length=2, max_length=2)]
 _MS = 1_000_000
 
 
@@ -29,8 +30,9 @@ class About(BaseModel, strict=True, extra="forbid"):
     format: Literal[1] = 1
     kind: Literal["recorded forecasts"] = "recorded forecasts"
     starts: dict[str, Nanoseconds] = Field(max_length=100_000)  # SYMBOL.DAY -> UTC, of what its arrays count from
-    tokens: int = Field(ge=0)  # that the model reads for a forecast
-    parameters: int = Field(ge=0)  # of the model
+    limits: dict[str, Limits] = Field(max_length=100_000)  # likewise, ticks: by which another day of that name is known
+    tokens: int = Field(ge=0, lt=2**31)  # that the model reads for a forecast
+    parameters: int = Field(ge=0, lt=2**53)  # of the model
     model: str = ""  # SHA-256 of the language model
     teacher: str = ""  # SHA-256 of the tuned weights
     data: str = ""  # digest of the days
@@ -41,8 +43,9 @@ class About(BaseModel, strict=True, extra="forbid"):
 class Record:
     """The n forecasts of one contract on one day."""
 
-    time: np.ndarray  # (n,) i8 ns UTC, in order; of the looks they were made at, rounded down to ms
+    time: np.ndarray  # (n,) i8 ns UTC, in order; of the looks they were made at, rounded up to ms
     forecast: np.ndarray  # (n, 4) f8 move and spread (ticks), volume (lots), confidence
+    limits: tuple[int, int]  # of the day's prices, ticks
 
 
 def store(path: Path, records: Mapping[str, Record], about: Mapping[str, Any]) -> Path:
@@ -53,10 +56,11 @@ def store(path: Path, records: Mapping[str, Record], about: Mapping[str, Any]) -
     arrays: dict[str, np.ndarray] = {}
     starts = {key: int(one.time[0]) // _MS * _MS for key, one in records.items()}
     for key, one in records.items():
-        arrays[f"{key}.ms"] = ((one.time - starts[key]) // _MS).astype(np.int32)
+        arrays[f"{key}.ms"] = -((starts[key] - one.time) // _MS).astype(np.int32)  # rounded up: never used too early
         told = np.stack([*one.forecast[:, :2].T, np.log1p(one.forecast[:, 2]), one.forecast[:, 3]], 1)
         arrays[f"{key}.forecast"] = told.astype(np.float16)
-    return write(path, arrays, About(starts=starts, **about).model_dump())
+    limits = {key: list(one.limits) for key, one in records.items()}
+    return write(path, arrays, About(starts=starts, limits=limits, **about).model_dump())
 
 
 def recorded(path: str | Path) -> tuple[Mapping[str, Record], About]:
@@ -84,14 +88,16 @@ def _read(path: Path, changed: int) -> tuple[Mapping[str, Record], About]:
     found = {}
     for key, start in about.starts.items():
         ms, forecast = arrays[f"{key}.ms"], arrays[f"{key}.forecast"]
-        fits = ms.dtype == np.int32 and forecast.dtype == np.float16 and forecast.shape == (len(ms), 4)
+        fits = ms.dtype == np.int32 and forecast.dtype == np.float16 and ms.ndim == 1
+        fits = fits and forecast.shape == (ms.size, 4) and key in about.limits
         if not fits or not len(ms) or (np.diff(ms.astype(np.int64)) < 0).any() or not np.isfinite(forecast).all():
             raise WeightsError(f"{path}: {key} holds no forecasts in the order of time; make it again")
         wide = forecast.astype(float)
         if not ((wide[:, 1:] >= 0).all() and (wide[:, 2] <= 20).all() and (wide[:, 3] <= 1).all()):
             raise WeightsError(f"{path}: {key} forecasts a spread, volume or confidence that none can be")
         wide[:, 2] = np.expm1(wide[:, 2])
-        found[key] = Record(start + ms.astype(np.int64) * _MS, wide)
+        lower, upper = about.limits[key]
+        found[key] = Record(start + ms.astype(np.int64) * _MS, wide, (lower, upper))
     return found, about
 
 
@@ -99,7 +105,9 @@ def _read(path: Path, changed: int) -> tuple[Mapping[str, Record], About]:
 class RecordedLlm:
     """A tuned language model, from a recording of its forecasts: `tuned-llm` without the model.
 
-    Where a day was not recorded it quotes nothing, and counts the episode as `unrecorded`.
+    Its forecasts remember the whole day before the episode, where `tuned-llm` begins with the episode's first look.
+    Where a day was not recorded, or its price limits are not those of the recording, it quotes nothing and counts the
+    episode as `unrecorded`.
     """
 
     forecasts: str = ""  # file of lobarena llm record; that of the embedded days if not given
@@ -128,10 +136,13 @@ class RecordedLlm:
             if key.rpartition(".")[0] == symbol and first < last:
                 self._quoter = Foretold(one.time[first:last], one.forecast[first:last], self._rule, self.c)
                 self._quoter.reset(context)
+                self._limits = one.limits
         self.counts = {"unrecorded": int(self._quoter is None)}
 
     def act(self, observation: Any) -> Quotes | None:
         """Quotes at each recorded forecast; they stay between two."""
+        if self._quoter is not None and (observation["lower"], observation["upper"]) != self._limits:
+            self._quoter, self.counts = None, {"unrecorded": 1}  # another day of that date and name
         if self._quoter is None:
             return NO_QUOTES
         quotes = self._quoter.act(observation)

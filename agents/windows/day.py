@@ -27,6 +27,7 @@ class Day:
     targets: np.ndarray  # (n, 3) f8 TASKS; NaN where not known
     scales: np.ndarray  # (3, 2) f8: what is usual of each target and what it is measured by, from training days
     digest: str  # of the day's record, the units and the horizon
+    limits: tuple[int, int] = (0, 0)  # ticks, lowest and highest legal price
 
     @property
     def volatility(self) -> np.ndarray:
@@ -57,6 +58,7 @@ def read_day(feed: Feed, fitted: Mapping[str, float], horizon_s: float = HORIZON
         targets=targets(seen, place, horizon_s),
         scales=scales(units, horizon_s),
         digest=digest.hexdigest(),
+        limits=(feed.lower, feed.upper),
     )
 
 

@@ -202,7 +202,7 @@ def load(path: str | Path) -> Fit:
     """The fit in a TOML file; FitError says what is wrong with it."""
     try:
         text = Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # also what is no UTF-8 or no path
         raise FitError(f"{path}: no readable fit ({error}); `lobarena data fit` writes one") from error
     return parse(text, str(path))
 
@@ -216,6 +216,8 @@ def parse(text: str, name: str) -> Fit:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'fit'}: {one['msg']}" for one in error.errors())
         raise FitError(f"{name}: {faults}") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in brackets
+        raise FitError(f"{name}: not a fit ({str(error)[:80]}); `lobarena data fit` writes one") from error
 
 
 def packaged() -> dict[str, Fit]:
