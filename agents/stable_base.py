@@ -107,8 +107,9 @@ class Stable:
         return self._chosen(self._forward(np.asarray(observations, np.float32) * self._gains))
 
     def weights(self) -> Arrays:
-        """Six arrays."""
-        self._begun()
+        """Six arrays; once loaded they are told without the library, for who only acts."""
+        if not self._weights:
+            self._begun()
         return dict(self._weights)
 
     def load_weights(self, weights: Arrays) -> None:

@@ -153,3 +153,32 @@ def test_making_an_environment_loads_neither_torch_nor_pandas():
     loaded = loaded_by("import gymnasium, lobarena.sim; gymnasium.make('lobarena/MarketMaking-v0')")
     assert {"numba", "gymnasium"} <= loaded
     assert not loaded & {"torch", "pandas", "plotly"}
+
+
+ALONE = """
+import sys
+for name in {blocked!r}:
+    sys.modules[name] = None  # importing it raises ImportError
+import numpy as np
+from test_agents import context, observation
+from lobarena.agents.table import make
+from lobarena.benchmarks.config import DEFAULT_AGENTS
+for name in (*DEFAULT_AGENTS, "imm", "c-ppo", "sac", "dqn", "untaught"):
+    agent = make(name)
+    agent.reset(context(sigma=0.5, spread=1.2, volume=3.0, size=12.0, a_bid=1.0, a_ask=1.0, k=0.5))
+    for k in range(12):
+        agent.act(observation(after_s=k / 2))
+"""
+
+
+def test_every_packaged_agent_plays_without_the_extras():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    wanted = {
+        line.partition(">")[0].partition("[")[0] for name in ("dbn", "export", "llm", "rl") for line in extras[name]
+    }
+    names = {"scikit-learn": "sklearn", "databento-dbn": "databento_dbn", "stable-baselines3": "stable_baselines3"}
+    blocked = sorted(names.get(one, one) for one in wanted)
+    assert {"stable_baselines3", "transformers", "optuna"} <= set(blocked)
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r})" + ALONE.format(blocked=blocked)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]
