@@ -29,6 +29,8 @@ from lobarena.benchmarks.teaching import data_digest, rows_of
 
 CMM = "cmm"
 Advance = Callable[[int, int, str], None]
+Fuse = Callable[[np.ndarray], np.ndarray]
+"""(n, K, 3) standardised forecasts of all students -> (n, 3) of them together."""
 Play = Callable[[Forecaster], Mapping[str, float]]
 """More scalars of a validation, such as PnLMAP of the quoting rule, from the students as they are at that moment."""
 
@@ -155,8 +157,7 @@ def _one(plan: Plan, given: Material, out: Path, play: Play | None, advance: Adv
     history = train(students, objective, learn, scale, judge, plan.schedule, out, settings, advance)
     best = max(history, key=lambda row: row[plan.schedule.best])
     about = about.model_copy(update={"validation": best})
-    later = sight(students, given.validate, scale)
-    base = shared(given.validate, later, later.told.mean(1).numpy(), scale)
+    base = given.validate.shared(_left(students, lambda told: told.mean(1), given.validate, scale))
     return Distilled(store(out / WEIGHTS, arrays_of(students), {}, about, base), history, [], best[MEAN])
 
 
@@ -179,21 +180,19 @@ def _cmm(plan: Plan, given: Material, out: Path, play: Play | None, advance: Adv
     history = train(students, objective, learn, scale, judge, plan.schedule, out, settings, advance)
     later = sight(students, given.validate, scale)
     gate, seen = fit(plan.gate, parts.tasks, sight(students, learn, scale), later)
-    told = fused(gate, later)[0]
-    base = shared(given.validate, later, told, scale)
-    every = np.full(given.validate.target.shape, np.nan, np.float32)
-    every[later.rows.numpy()] = told
-    found = judged(given.validate, every, scale)
+    told = later.everywhere(fused(gate, later)[0], len(given.validate.target))
+    base = given.validate.shared(told * scale.sd + scale.mean)
+    found = judged(given.validate, told, scale)
     about = about.model_copy(update={"form": plan.gate.form, "validation": found})
     return Distilled(
         store(out / WEIGHTS, arrays_of(students), arrays_of(gate), about, base), history, seen, found[MEAN]
     )
 
 
-def shared(lessons: Lessons, seen: Sight, told: np.ndarray, scale: Units) -> Base:
-    """The lines with the shares of the forecasts, (n, 3) standardised of the looks of `seen`, that helped there."""
-    rows = seen.rows.numpy()
-    return lessons.base.shared(lessons.target[rows], lessons.contract[rows], told * scale.sd + scale.mean)
+def _left(students: Students, fuse: Fuse, lessons: Lessons, scale: Units) -> np.ndarray:
+    """(n, 3) what students forecast together, as a target."""
+    _, told = read_rows(students, lessons.numbers, lessons.begins, lessons.ends)
+    return np.asarray(fuse(told) * scale.sd + scale.mean)
 
 
 def arrays_of(module: Any) -> dict[str, np.ndarray]:
@@ -213,7 +212,7 @@ def _settings(about: About) -> dict[str, Any]:
 
 
 def _judge(
-    fuse: Callable[[np.ndarray], np.ndarray],
+    fuse: Fuse,
     validate: Lessons,
     scale: Units,
     about: About,
@@ -225,6 +224,7 @@ def _judge(
         return by_skill
 
     def judge(students: Students) -> Mapping[str, float]:
-        return dict(by_skill(students)) | dict(play(Forecaster(arrays_of(students), gate, about, validate.base)))
+        base = validate.shared(_left(students, fuse, validate, scale))
+        return dict(by_skill(students)) | dict(play(Forecaster(arrays_of(students), gate, about, base)))
 
     return judge

@@ -13,7 +13,6 @@ from lobarena.agents.distill.lessons import Lessons, Units
 from lobarena.agents.distill.mixture import Gate, Mixture, Sight, fit, fused
 from lobarena.agents.distill.student import Size, Students, read_rows
 from lobarena.agents.teacher.base import Base
-from lobarena.benchmarks.distilling import shared
 
 LEAST = 8  # looks that an agent reads before its first quotes, as `agents.distill.agent` sets it
 
@@ -78,7 +77,8 @@ def forecasts(
             yield _additive(name, tasks, told, chosen, seen, units)
             continue
         mixture = fit(Gate(form=name, steps=steps, every=min(50, steps)), tasks, learnt, chosen)[0]
-        base = shared(validate, chosen, fused(mixture, chosen)[0], units)
+        told_then = chosen.everywhere(fused(mixture, chosen)[0], len(validate.target))
+        base = validate.shared(told_then * units.sd + units.mean)
         yield _fused(name, mixture, given, seen, units, base)
 
 
@@ -89,10 +89,10 @@ def _sight(students: Students, part: Lessons, units: Units) -> Sight:
 
 def _fused(name: str, mixture: Mixture, given: Sight, seen: Lessons, units: Units, base: Base) -> Told:
     found, sure, weighed = fused(mixture, given)
-    count, rows = len(seen.numbers), given.rows.numpy()
-    left, confidence = np.full((count, 3), np.nan), np.full(count, np.nan)
-    weights = np.full((count, *weighed.shape[1:]), np.nan, np.float32)
-    left[rows], confidence[rows], weights[rows] = found * units.sd + units.mean, sure, weighed
+    left, confidence, weights = (
+        given.everywhere(one, len(seen.numbers))
+        for one in (found * units.sd + units.mean, sure.astype(np.float64), weighed)
+    )
     return Told(name, seen.whole(left, base), confidence, weights)
 
 

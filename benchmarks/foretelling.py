@@ -11,7 +11,7 @@ from lobarena.agents.teacher.recorded import Record, store
 from lobarena.agents.teacher.trained import trained
 from lobarena.agents.windows.course import Course
 from lobarena.agents.windows.day import Day
-from lobarena.benchmarks.telling import read
+from lobarena.benchmarks.telling import telling
 
 Advance = Callable[[int, int, str], None]
 
@@ -21,6 +21,7 @@ def record(
     model: Path,
     courses: Sequence[Course],
     out: Path,
+    told: Path,
     every: int = 2,
     least: int = 8,
     command: str = "",
@@ -28,19 +29,20 @@ def record(
 ) -> Path:
     """The file of a teacher's forecasts of the test part of some contracts; a teacher that learnt from it cheats.
 
+    told : folder in which what was read of each day stays, so that a killed run goes on with the next day
     every : looks between two forecasts; least : looks that are read before the first, both as `tuned-llm` has them
     """
     from lobarena.agents.llm.local import digest
 
-    one = trained(teacher, model)
-    depth = int(one.teacher.config.num_hidden_layers)
+    one, weights = trained(teacher, model), hashlib.sha256(teacher.read_bytes()).hexdigest()
+    listen = telling(one, weights, 1, told, advance)
     records, days = {}, hashlib.sha256()
     for course in courses:
         for day in course.part("test")[0]:
-            told = read(one, day, [depth], advance)[1].astype(float)
-            own = np.isfinite(told).all(1) & (day.place >= least) & (day.place % every == 0)
+            forecast = listen(day).forecast.astype(float)
+            own = np.isfinite(forecast).all(1) & (day.place >= least) & (day.place % every == 0)
             if own.any():
-                records[f"{day.symbol}.{day.day}"] = Record(day.time[own], _whole(day, told)[own], day.limits)
+                records[f"{day.symbol}.{day.day}"] = Record(day.time[own], _whole(day, forecast)[own], day.limits)
                 days.update(day.digest.encode())
     if not records:
         raise TrainingError("no look could be read; give longer days")
@@ -48,7 +50,7 @@ def record(
         "tokens": every,
         "parameters": sum(part.numel() for part in one.teacher.parameters()),
         "model": digest(model),
-        "teacher": hashlib.sha256(teacher.read_bytes()).hexdigest(),
+        "teacher": weights,
         "data": days.hexdigest(),
         "command": command,
     }

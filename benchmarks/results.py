@@ -4,7 +4,7 @@
 
 While a run goes on, each finished unit is one file below RUN/parts, made under a temporary name and renamed, so that
 it is there whole or not at all: a run that is killed leaves a folder that can be read and resumed. A part is a line of
-JSON (unit, first episode, SHA-256 of the rest) and four Arrow streams, which cost a fraction of four Parquet files.
+JSON (unit, first episode, SHA-256 of all) and four Arrow streams, which cost a fraction of four Parquet files.
 `finish` merges the parts in the order of their episodes and removes them.
 """
 
@@ -133,7 +133,7 @@ class ResultWriter:
             raise ResultsError(f"{self.folder} is complete; choose another --out, or --overwrite to start again")
         rows = {"episodes": episodes, "fills": fills, "decisions": decisions, "curve": curve}
         content = _packed(unit, {name: as_table(name, part) for name, part in rows.items()})
-        target = self.folder / PARTS / (hashlib.sha256(unit.encode()).hexdigest()[:32] + _PART)
+        target = self.folder / PARTS / _named(unit)
         temporary = target.with_name(f".{target.name}.{os.getpid()}")
         with no_space(self.folder):
             try:
@@ -197,6 +197,11 @@ def _parts(folder: Path) -> list[tuple[int, str, Path]]:
     return sorted(found)
 
 
+def _named(unit: str) -> str:
+    """Of the file of a unit's part."""
+    return hashlib.sha256(str(unit).encode()).hexdigest()[:32] + _PART
+
+
 def _packed(unit: str, tables: Mapping[str, pa.Table]) -> bytes:
     sink = pa.BufferOutputStream()
     for name, schema in SCHEMAS.items():
@@ -204,14 +209,20 @@ def _packed(unit: str, tables: Mapping[str, pa.Table]) -> bytes:
             out.write_table(tables[name])
     body: bytes = sink.getvalue().to_pybytes()
     first = min(tables["episodes"].column("episode").to_pylist(), default=-1)
-    head = {"unit": unit, "first": first, "sha256": hashlib.sha256(body).hexdigest()}
-    return json.dumps(head).encode() + b"\n" + body
+    head = {"unit": unit, "first": first}
+    return json.dumps(head | {"sha256": _seal(head, body)}).encode() + b"\n" + body
+
+
+def _seal(head: Mapping[str, Any], body: bytes) -> str:
+    """SHA-256 of all that a part says."""
+    return hashlib.sha256(f"{head['unit']}\n{head['first']}\n".encode() + body).hexdigest()
 
 
 def _unpacked(path: Path, manifest: Mapping[str, Any]) -> dict[str, pa.Table]:
     with _readable(path):
         line, _, body = path.read_bytes().partition(b"\n")
-        if hashlib.sha256(body).hexdigest() != json.loads(line)["sha256"]:
+        head = json.loads(line)
+        if _seal(head, body) != head["sha256"] or path.name != _named(head["unit"]):
             raise pa.ArrowInvalid("its content is not what was written")
         source, tables = pa.BufferReader(body), {}
         for name in SCHEMAS:

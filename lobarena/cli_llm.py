@@ -142,7 +142,8 @@ def record(
 ) -> None:
     """Record what a tuned language model forecasts of whole days, so that it is played without model and torch.
 
-    The days are those that a tournament of the same data and training days plays.
+    The days are those that a tournament of the same data and training days plays. Ctrl-C is safe: the same command goes
+    on with the next day.
     """
     import sys
 
@@ -160,7 +161,7 @@ def record(
     with progress("recording") as advance:
         found = courses(data, names, train_days, train_share)
         command = " ".join(["lobarena", *sys.argv[1:]])
-        run(teacher, model or fetched(), found, out, every, command=command, advance=advance)
+        run(teacher, model or fetched(), found, out, Path("results") / "told", every, command=command, advance=advance)
     use = f"lobarena tournament --agents llm-recorded:forecasts={out},foic,idle"
     console().print(f"use it: {use}", markup=False, soft_wrap=True)
 

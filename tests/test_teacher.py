@@ -285,7 +285,7 @@ def test_a_recording_holds_what_the_agent_foretells(model, taught, market, tmp_p
     day = read_day(feed_of(synthetic_day("CU", date(2024, 1, 3), seed=2, minutes=3)), context.fitted)
     every = (np.ones(len(day.time), bool),)
     course = Course(day.symbol, (day,), every, every, every, context.fitted)
-    (one,) = recorded(record(taught[0], model, [course], tmp_path / "told.safetensors"))[0].values()
+    (one,) = recorded(record(taught[0], model, [course], tmp_path / "told.safetensors", tmp_path / "told"))[0].values()
     new = np.isfinite(told).all(1)
     np.testing.assert_array_equal(one.time, -(-seen["published"][new] // 10**6) * 10**6)
     np.testing.assert_allclose(one.forecast, told[new], rtol=5e-3, atol=5e-3)

@@ -109,6 +109,10 @@ class Lessons:
         gain = self.base.sd if base is None else base.sd * base.share
         return np.asarray(self.line + gain[self.contract] * left)
 
+    def shared(self, left: np.ndarray) -> Base:
+        """The lines with the share of a correction, (n, 3) as a target, NaN where there is none, that helps here."""
+        return self.base.shared(self.target, self.contract, left)
+
     @property
     def known(self) -> np.ndarray:
         """(n,) bool: looks that can be asked for."""

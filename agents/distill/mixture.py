@@ -59,6 +59,12 @@ class Sight:
         cut = target[known].clip(-TARGET_CUT, TARGET_CUT).astype(np.float32)
         return cls(*map(torch.from_numpy, (z[known], told[known], cut, regime[known], np.flatnonzero(known))))
 
+    def everywhere(self, told: np.ndarray, count: int) -> np.ndarray:
+        """(n, ...) of these looks -> (count, ...) of all, NaN for the others."""
+        found = np.full((count, *told.shape[1:]), np.nan, told.dtype)
+        found[self.rows.numpy()] = told
+        return found
+
 
 class Mixture(nn.Module):
     """(forecasts of K students) -> one, its confidence and the weights."""

@@ -117,8 +117,9 @@ def _model(forecaster: Forecaster) -> Any:
     else:
         forecast = g("Div", g.sum(told, 0), size.students)
         g("ConstantOfShape", g.part(g("Shape", "numbers"), 0, 1, 0), name="confidence", value=_one(onnx))
+    known = g("Max", "contract", g.constant(0, np.int64))  # -1 would be the last one
     level, gain, line = (
-        g("Gather", np.stack(part), "contract")
+        g("Gather", np.stack(part), known)
         for part in zip(*map(forecaster.line, range(1 + len(about.contracts))), strict=True)
     )
     lined = g("Squeeze", g("MatMul", g("Unsqueeze", "numbers", one := g.constant([1], np.int64)), line), one)

@@ -200,7 +200,6 @@ def skill(fuse: Callable[[np.ndarray], np.ndarray], lessons: Lessons, units: Uni
 def judged(lessons: Lessons, told: np.ndarray, units: Units) -> dict[str, float]:
     """R2 of line and correction, (n, 3) standardised, with the share of it that these looks would choose."""
     left = told * units.sd + units.mean
-    base = lessons.base.shared(lessons.target, lessons.contract, left)
-    found = r2(lessons.whole(left, base), lessons.whole(lessons.target)).tolist()
+    found = r2(lessons.whole(left, lessons.shared(left)), lessons.whole(lessons.target)).tolist()
     row = {f"validation/{task}": one for task, one in zip(TASKS, found, strict=True)}
     return row | {MEAN: float(np.mean(found))}
