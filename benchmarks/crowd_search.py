@@ -5,55 +5,23 @@ The method of simulated moments (McFadden 1989; Duffie & Singleton 1993) asks on
 like the recorded ones in the facts below.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import numpy as np
+from cmaes import CMA
 
-from lobarena.benchmarks.crowd_facts import edges_of, facts_of
-from lobarena.benchmarks.stylised import by_volatility, measure, windows_of
-from lobarena.data.contracts import Contract
+from lobarena.benchmarks.crowd_counts import AIMS, Counted
+from lobarena.benchmarks.crowd_facts import facts_of
+from lobarena.benchmarks.stylised import windows_of
 from lobarena.sim.hawkes.day import living_day, living_feed
 from lobarena.sim.hawkes.fit import Fit, FitError
 from lobarena.sim.hawkes.record import recorded
 from lobarena.sim.random import generator
 
 TRIAL_DAYS = (date(2024, 1, 3), date(2024, 1, 4))  # of the made-up stretches that a trial is judged by
-_LEAST_WINDOWS = 6
 POPULATION = 16  # trials of one generation of the search
-AIMS = {  # fact: (how far off counts as one, whether in the log)
-    "spread, mean, ticks": (0.04, True),
-    "spread, sd, ticks": (0.15, True),
-    "spread of one tick, share of time": (0.04, False),
-    "lots at a best price, mean": (0.08, True),
-    "lots at a best price, sd / mean": (0.1, True),
-    "lots at a best price, 10 % quantile": (0.2, True),
-    "lots at a best price, median": (0.12, True),
-    "lots at both best prices, correlation over 10 s": (0.08, False),
-    "lots a minute": (0.07, True),
-    "half seconds without a trade, share": (0.03, False),
-    "quiet runs, mean, half seconds": (0.1, True),
-    "lots of a half second with trades, median": (0.12, True),
-    "lots of a half second with trades, 90 % quantile": (0.12, True),
-    "lots of a half second with trades, 99 % quantile": (0.2, True),
-    "log volume, autocorrelation, 0.5 s": (0.05, False),
-    "log volume, autocorrelation, 5 s": (0.05, False),
-    "log volume, autocorrelation, 30 s": (0.06, False),
-    "order signs, autocorrelation, 0.5 s": (0.05, False),
-    "order signs, autocorrelation, 1 s": (0.05, False),
-    "order signs, autocorrelation, 5 s": (0.05, False),
-    "volatility over 1 s, ticks / root s": (0.06, True),
-    "volatility over 5 s, ticks / root s": (0.06, True),
-    "volatility over 10 s, ticks / root s": (0.08, True),
-    "volatility over 30 s, ticks / root s": (0.1, True),
-    "volatility over 60 s, ticks / root s": (0.12, True),
-    "moves of 1 s, autocorrelation": (0.06, False),
-    "moves of 5 s, kurtosis": (0.5, True),
-    "imbalance and the next 1 s, correlation": (0.05, False),
-    "imbalance and the next 5 s, correlation": (0.05, False),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,78 +70,6 @@ SPACE = {
     "swing": Space(0.0, 1.2),
     "spell_s": Space(2.0, 300.0, True),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What recorded windows tell without a search."""
-
-    code: str
-    source: str
-    level: int  # ticks
-    usual: float  # ticks, median spread
-    depth: float  # lots at a best price
-    lots: float  # a second
-    half: float  # lots of a half second with trades, median
-    volatility_1s: float
-    volatility_60s: float
-    regimes: dict[str, Any]
-    aims: dict[str, float]
-    edges: tuple[int, int]
-
-
-def counted(windows: Sequence[np.ndarray], contract: Contract, source: str) -> Counted:
-    """The numbers of some training windows; FitError when there are too few for three regimes."""
-    if len(windows) < _LEAST_WINDOWS:
-        raise FitError(
-            f"{contract.symbol}: {len(windows)} windows of five minutes without a hole, at least {_LEAST_WINDOWS} are "
-            "needed to tell calm from wild; give longer or more days"
-        )
-    whole = measure(windows)
-    told = {name: float(value[0]) for name, value in facts_of(windows).told().items()}
-    edges = edges_of(windows)
-    spread = np.concatenate([rows["ask"][:, 0] - rows["bid"][:, 0] for rows in windows])
-    return Counted(
-        code=contract.code,
-        source=source,
-        level=round(float(np.mean([rows["bid"][:, 0].mean() for rows in windows]))),
-        usual=float(max(1.0, np.median(spread))),
-        depth=whole.depth,
-        lots=whole.lots / 60,
-        half=float(edges[0]),
-        volatility_1s=max(whole.volatility_1s, 1e-3),
-        volatility_60s=max(whole.volatility_60s, 1e-3),
-        regimes=_regimes(windows),
-        aims={name: told[name] for name in AIMS if np.isfinite(told[name])},
-        edges=edges,
-    )
-
-
-def _regimes(windows: Sequence[np.ndarray]) -> dict[str, Any]:
-    """Terciles of volatility: their factors, and how one follows the other (half a transition added to each)."""
-    parts = by_volatility(windows)
-    whole, three = measure(windows), [measure(part) for part in parts]
-    pace = [float(np.clip(part.lots / whole.lots, 0.2, 5)) for part in three]
-    # volatility goes with the root of the pace anyway
-    volatility = [
-        float(np.clip(part.volatility_60s / whole.volatility_60s / np.sqrt(p), 0.3, 4))
-        for part, p in zip(three, pace, strict=True)
-    ]
-    place = {id(rows): k for k, part in enumerate(parts) for rows in part}
-    turns = [place[id(rows)] for rows in windows]
-    counts = np.full((3, 3), 0.5)
-    for before, after, first, second in zip(turns[:-1], turns[1:], windows[:-1], windows[1:], strict=True):
-        if second["time"][0] - first["time"][0] < 301 * 10**9:
-            counts[before, after] += 1
-    leave = 1 - counts.diagonal() / counts.sum(axis=1)
-    others = counts * (1 - np.eye(3))
-    return {
-        "pace": tuple(pace),
-        "volatility": tuple(volatility),
-        "depth": tuple(float(np.clip(part.depth / whole.depth, 0.3, 3)) for part in three),
-        "minutes": tuple((5 / leave).tolist()),
-        "to": tuple(tuple(row) for row in (others / others.sum(axis=1, keepdims=True)).tolist()),
-    }
 
 
 def fit_from(known: Counted, x: dict[str, float]) -> Fit:
@@ -273,8 +169,7 @@ def search(
     """The best fit of a seeded search, and its distance.
 
     A sixth of the trials are spread over the space (a Latin hypercube); from the best of them on a CMA evolution
-    strategy goes (Hansen 2016, with a rank-mu update alone): generations drawn about a mean that moves to their better
-    half, with the covariance of the steps that helped. optuna's TPE had come less far after as many trials.
+    strategy goes (Hansen 2016; the `cmaes` package). optuna's TPE had come less far after as many trials.
     """
     rng = generator(seed, "crowd search", known.code)
     first = max(POPULATION, trials // 6)
@@ -296,34 +191,19 @@ def search(
             on_progress(done, trials, f"distance {best[0]:.2f}")
         return found
 
-    mean = start[int(np.argmin([value(place) for place in start]))]
-    dims, half = len(SPACE), POPULATION // 2
-    weights = np.log(half + 0.5) - np.log(np.arange(1, half + 1))
-    weights /= weights.sum()
-    mass = 1 / (weights**2).sum()
-    learn = min(0.5, 2 * (mass - 2 + 1 / mass) / ((dims + 2) ** 2 / 4 + mass))
-    pull, damp = (mass + 2) / (dims + mass + 5), 1 + (mass + 2) / (dims + mass + 5)
-    covariance, step, path = np.eye(dims), 0.15, np.zeros(dims)
+    strategy = CMA(
+        mean=start[int(np.argmin([value(place) for place in start]))],
+        sigma=0.15,
+        bounds=np.array([[0.0, 1.0]] * len(SPACE)),
+        seed=int(rng.integers(2**32)),
+        population_size=POPULATION,
+    )
     while done < trials:
-        values, axes = np.linalg.eigh(covariance)
-        root = axes * np.sqrt(np.maximum(values, 1e-12)) @ axes.T
-        drawn = rng.standard_normal((POPULATION, dims))
-        places = _reflected(mean + step * drawn @ root)
-        order = np.argsort([value(place) for place in places])[:half]
-        white = weights @ drawn[order]
-        mean = _reflected(mean + step * root @ white)
-        path = (1 - pull) * path + np.sqrt(pull * (2 - pull) * mass) * white
-        steps = drawn[order] @ root
-        covariance = (1 - learn) * covariance + learn * (weights * steps.T) @ steps
-        step *= float(np.exp(min(0.3, pull / damp * (np.linalg.norm(path) / np.sqrt(dims) - 1))))
+        places = [strategy.ask() for _ in range(POPULATION)]
+        strategy.tell([(place, value(place)) for place in places])
     if best[1] is None:
         raise FitError("no trial gave a crowd that can live; raise the number of trials")
     return best[1], float(best[0])
-
-
-def _reflected(place: np.ndarray) -> np.ndarray:
-    """Into the unit cube, reflected at its sides."""
-    return np.asarray(np.clip(1 - np.abs(1 - np.abs(place)), 0, 1))
 
 
 def _point(place: np.ndarray) -> dict[str, float]:

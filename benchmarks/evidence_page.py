@@ -52,6 +52,8 @@ _SKILL = (
     Column("spread", "spread", "R²", ".4f"),
     Column("volume", "volume", "R²", ".4f"),
     Column("mean", "mean", "R²", ".4f"),
+    Column("lowest", "lowest seed", "R²", ".4f"),
+    Column("highest", "highest seed", "R²", ".4f"),
     Column("kept", "kept", "% of the teacher's", ",.1f", 100),
 )
 _REGIME = (

@@ -105,7 +105,8 @@ def regime_table(episodes: Sequence[dict[str, Any]]) -> Rows:
 
 
 def skill_table(skill: Sequence[dict[str, Any]], regime: str = "all") -> Rows:
-    """A row a group and label: R2 of each task, mean over contracts and seeds, and the share of the teacher's kept."""
+    """A row a group and label: R2 of each task, mean over contracts and seeds, the share of the teacher's kept, and the
+    lowest and highest mean of a seed."""
     found = []
     rows = [row for row in skill if row["regime"] == regime and row["r2"] is not None]
     for (group,), own in _by(rows, "group").items():
@@ -119,6 +120,8 @@ def skill_table(skill: Sequence[dict[str, Any]], regime: str = "all") -> Rows:
             kept = [one for one in mine if (one["contract"], one["task"]) in known]
             row["kept"] = sum(one["r2"] for one in kept) / row["seeds"] / whole if whole and kept else float("nan")
             row["mean"] = _mean(mine, "r2")
+            by_seed = [_mean(part, "r2") for part in _by(mine, "seed").values()]
+            row["lowest"], row["highest"] = min(by_seed), max(by_seed)
             found.append(row)
     return sorted(found, key=lambda row: (row["group"], -row["mean"]))
 

@@ -27,8 +27,9 @@ def fit(
     json: Json = None,
 ) -> None:
     """Fit a living crowd to recorded days of best quotes; the last day of several is left out, for the table."""
+    from lobarena.benchmarks.crowd_counts import counted
     from lobarena.benchmarks.crowd_days import halves, symbols_of
-    from lobarena.benchmarks.crowd_search import counted, search
+    from lobarena.benchmarks.crowd_search import search
     from lobarena.sim.hawkes.fit import as_toml, branching_ratio
 
     chosen = [name.strip().upper() for name in contracts.split(",") if name.strip()] or symbols_of(data)

@@ -9,13 +9,14 @@ import pytest
 from crowd_made_up import DAY, FIT, NUMBERS, changed
 from pydantic import ValidationError
 
+from lobarena.benchmarks.crowd_counts import AIMS, Counted, counted
 from lobarena.benchmarks.crowd_facts import FACTS, PASSIVE, Facts, facts_of
-from lobarena.benchmarks.crowd_search import AIMS, SPACE, Counted, counted, distance, fit_from, search
+from lobarena.benchmarks.crowd_search import SPACE, distance, fit_from, search
 from lobarena.benchmarks.stylised import windows_of
 from lobarena.data.catalogue import read_day, write
 from lobarena.data.contracts import CONTRACTS
 from lobarena.data.recording import DataError
-from lobarena.data.schema import SNAPSHOT, STAND, STIR, TRAIT
+from lobarena.data.schema import AUCTION, SNAPSHOT, STAND, STIR, TRADING, TRAIT, UNCROSS
 from lobarena.sim.event_feed import event_feed
 from lobarena.sim.hawkes import days
 from lobarena.sim.hawkes.day import living_day, living_feed
@@ -82,6 +83,18 @@ def test_a_living_day_is_stored_in_a_catalogue_and_read_as_the_same_feed(tmp_pat
     assert stored.traits.tobytes() == traits_of(FIT).tobytes()
 
 
+def test_a_day_opens_by_an_auction_that_trades_at_one_price_and_leaves_no_crossed_book():
+    for seed in range(8):
+        shot, later = recorded(living_feed(living_day(FIT, DAY, seed, 1))).snapshots[:2]
+        assert (shot["kind"], later["kind"]) == (AUCTION, TRADING)
+        assert shot["volume"] > 0
+        assert shot["turnover"] == shot["volume"] * shot["last"]
+        assert shot["bid"][0] < shot["ask"][0]
+        assert (shot["bid_size"][:2] > 0).all()
+        assert (shot["ask_size"][:2] > 0).all()
+        assert later["time"] - shot["time"] == 60 * 10**9
+
+
 def test_other_seeds_days_and_regimes_are_other_days():
     one = living_day(FIT, DAY, 0, 5)
     for other in (
@@ -97,7 +110,20 @@ def test_other_seeds_days_and_regimes_are_other_days():
 
 
 @pytest.mark.parametrize(
-    "spoil", ["traits gone", "not a number", "negative", "no pace", "no seed", "no side", "no order"]
+    "spoil",
+    [
+        "traits gone",
+        "not a number",
+        "negative",
+        "no pace",
+        "no seed",
+        "no side",
+        "no order",
+        "no auction",
+        "late order",
+        "auction in the session",
+        "price out of the world",
+    ],
 )
 def test_a_damaged_living_day_is_refused(spoil):
     made = living_day(FIT, DAY, 0, 1)
@@ -111,6 +137,14 @@ def test_a_damaged_living_day_is_refused(spoil):
         events["side"][np.flatnonzero(events["kind"] == STAND)[0]] = 7
     elif spoil == "no order":
         events["time"][-1] = events["time"][-2] - 1
+    elif spoil == "no auction":
+        events = events[events["kind"] != UNCROSS]
+    elif spoil == "late order":
+        events["kind"][-2] = STAND
+    elif spoil == "auction in the session":
+        events["time"][events["kind"] != STIR] = events["time"][events["kind"] == STIR][0]
+    elif spoil == "price out of the world":
+        events["price"][-1] = made.upper + 100
     elif spoil == "no pace":
         events["u"][-1] = 0
     else:

@@ -1,4 +1,4 @@
-"""A living day: the crowd's traits, its opening book and, each half second, what no seat can change.
+"""A living day: the crowd's traits, its opening auction and, each half second, what no seat can change.
 
 The day is a record of events like any other (catalogues, tournaments and environments need not know), but its rows say
 how the crowd is, not what it did. What it does comes about in play.
@@ -13,7 +13,7 @@ import numpy as np
 
 from lobarena.data.contracts import CONTRACTS, Contract
 from lobarena.data.recording import DataError, EventRecording
-from lobarena.data.schema import ASK, BID, EVENT, MARK, SNAPSHOT, STAND, STIR, TRAIT
+from lobarena.data.schema import ASK, BID, EVENT, MARK, SNAPSHOT, STAND, STIR, TRAIT, UNCROSS
 from lobarena.data.sessions import session_times
 from lobarena.sim.feed import MARGIN_TICKS, Feed, with_phases
 from lobarena.sim.hawkes.fit import Fit, regime_names, traits_of
@@ -22,6 +22,7 @@ from lobarena.sim.random import generator
 from lobarena.sim.types import LARGE, NONE, SMALL
 
 PERIOD_NS, PERIOD_S = 500_000_000, 0.5  # of the rows
+AUCTION_NS = 59_500_000_000  # before the session, when the auction matches and its row is published
 _SETTLE_SD, _GAP_SD = 0.01, 0.003  # of the settlement about the fit's price, of the opening about the settlement
 _SLOWEST, _FASTEST = 0.05, 20.0  # pace
 _MOST = 100_000  # lots of one order: a full book of them is within the 32 bits of a level
@@ -58,9 +59,9 @@ def living_day(
     stirs["ref"] = rng.integers(1, 2**62, len(times))  # a generator of nought would stand still
     traits = traits_of(fit)
     book = _opening(fit, traits[0], turns[0], float(reference[0]), rng)
-    book = book[(book["price"] >= lower) & (book["price"] <= upper)]
+    book = book[(book["kind"] == UNCROSS) | ((book["price"] >= lower) & (book["price"] <= upper))]
     events = np.concatenate([_written(traits), book, stirs])
-    events["time"][: len(events) - len(stirs)] = times[0]
+    events["time"][: len(events) - len(stirs)] = times[0] - AUCTION_NS
     return EventRecording(
         contract=contract,
         symbol=contract.symbol,
@@ -82,10 +83,9 @@ def living_feed(recording: EventRecording, publish_ms: int = 500, digest: str = 
     events, what = recording.events, f"{recording.symbol} {recording.trading_day}"
     traits = _read(events[events["kind"] == TRAIT], what)
     lower, upper = recording.lower, recording.upper
-    stirs, acts = events[events["kind"] == STIR], events[events["kind"] != TRAIT]
-    _check(stirs, acts[acts["kind"] != STIR], what, lower, upper)
-    if (np.diff(events["time"]) < 0).any():
-        raise DataError(f"{what}: its rows are not in the order of time; make the day again")
+    acts = events[events["kind"] != TRAIT]
+    stirs = acts[acts["kind"] == STIR]
+    opened = _check(acts, what, lower, upper)
     base, spans = max(0, lower - MARGIN_TICKS), session_times(recording.contract, recording.trading_day)
     width = upper + MARGIN_TICKS - base
     sessions = np.array([s for s in spans.tolist() if ((stirs["time"] >= s[0]) & (stirs["time"] < s[1])).any()])
@@ -93,9 +93,8 @@ def living_feed(recording: EventRecording, publish_ms: int = 500, digest: str = 
         raise DataError(f"{what}: no row lies in a session, or its limits are none or over {LARGE[0]:,} ticks apart")
     ends = [int(stirs["time"][stirs["time"] < end].max()) + PERIOD_NS for _, end in sessions]
     step = publish_ms * 1_000_000
-    marks = np.concatenate(
-        [np.arange(start + step, end + 1, step) for (start, _), end in zip(sessions, ends, strict=True)]
-    )
+    grids = [np.arange(start + step, end + 1, step) for (start, _), end in zip(sessions, ends, strict=True)]
+    marks = np.concatenate([np.array([opened], np.int64), *grids])
     rows = np.zeros(len(marks), EVENT)
     rows["time"], rows["kind"], rows["ref"] = marks, MARK, NONE
     acts = np.insert(acts, np.searchsorted(acts["time"], marks, "right"), rows)
@@ -115,18 +114,31 @@ def living_feed(recording: EventRecording, publish_ms: int = 500, digest: str = 
     )
 
 
-def _check(stirs: np.ndarray, stands: np.ndarray, what: str, lower: int, upper: int) -> None:
-    """DataError unless every row is one that a kernel may act upon."""
+def _check(acts: np.ndarray, what: str, lower: int, upper: int) -> int:
+    """ns UTC of the opening auction; DataError unless every row is one that a kernel may act upon.
+
+    They are orders, then the auction that matches them, then the half seconds.
+    """
+    again = "make the day again"
+    if (np.diff(acts["time"]) < 0).any():
+        raise DataError(f"{what}: its rows are not in the order of time; {again}")
+    stands = int(np.argmax(acts["kind"] != STAND))
+    book, auction, stirs = acts[:stands], acts[stands : stands + 1], acts[stands + 1 :]
+    if auction["kind"].tolist() != [UNCROSS] or (stirs["kind"] != STIR).any() or not len(stirs):
+        raise DataError(f"{what}: its rows are no orders, auction and half seconds, in this order; {again}")
+    opened = int(auction["time"][0])
+    if stirs["time"][0] <= opened:
+        raise DataError(f"{what}: its auction is not before its first half second; {again}")
     sane = np.isfinite(stirs["u"]) & (stirs["u"] > 0) & (stirs["u"] <= _FASTEST) & (stirs["ref"] > 0)
     sane &= (stirs["side"] >= 0) & (stirs["side"] < len(REGIMES)) & (stirs["size"] >= 0) & (stirs["size"] < 1_000)
+    sane &= (stirs["price"] >= lower - MARGIN_TICKS) & (stirs["price"] <= upper + MARGIN_TICKS)
     if not sane.all():
-        raise DataError(
-            f"{what}: half second {int(np.argmin(sane))} has no pace, regime, price or seed; make the day again"
-        )
-    sane = (stands["kind"] == STAND) & np.isin(stands["side"], (BID, ASK))
-    sane &= (stands["size"] > 0) & (stands["size"] <= _MOST) & (stands["price"] >= lower) & (stands["price"] <= upper)
+        raise DataError(f"{what}: half second {int(np.argmin(sane))} has no pace, regime, price or seed; {again}")
+    sane = np.isin(book["side"], (BID, ASK)) & (book["size"] > 0) & (book["size"] <= _MOST)
+    sane &= (book["price"] >= lower) & (book["price"] <= upper)
     if not sane.all():
-        raise DataError(f"{what}: order {int(np.argmin(sane))} of its opening book is none; make the day again")
+        raise DataError(f"{what}: order {int(np.argmin(sane))} of its opening book is none; {again}")
+    return opened
 
 
 def _times(contract: Contract, day: date, minutes: int | None) -> np.ndarray:
@@ -175,22 +187,27 @@ def _news(fit: Fit, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.nd
 
 
 def _opening(fit: Fit, traits: np.void, regime: int, reference: float, rng: np.random.Generator) -> np.ndarray:
-    """(m,) EVENT: the orders that stand at the beginning, as many at each price as would come and go there."""
+    """(m,) EVENT: the orders of the opening auction, as many at each price as would come and go there, and its match.
+
+    As many again as stand at the best price are ready to pay a tick more than the reference price, or to take less.
+    """
     rows, middle = [], int(np.floor(reference))
     shares = np.bincount(traits["distance"], minlength=REACH + 1) / len(traits["distance"])
     for side in (BID, ASK):
-        for distance in range(REACH + 1):
+        for distance in range(-1, REACH + 1):
             near, behind = (
                 fit.orders.near / fit.orders.cancel,
-                fit.orders.far * shares[distance] / fit.orders.cancel_behind,
+                fit.orders.far * shares[max(0, distance)] / fit.orders.cancel_behind,
             )
-            count = max(1 if distance < 2 else 0, int(rng.poisson(min(500.0, 0.5 * (behind if distance else near)))))
-            one = np.zeros(count, EVENT)
+            count = rng.poisson(min(500.0, 0.5 * (behind if distance > 0 else near)))
+            one = np.zeros(max(1 if distance < 2 else 0, int(count)), EVENT)
             one["kind"], one["side"], one["ref"] = STAND, side, NONE
             one["price"] = middle - distance if side == BID else middle + 1 + distance
-            one["size"] = np.maximum(1, np.rint(rng.choice(traits["limit_size"], count) * traits["depth"][regime]))
+            one["size"] = np.maximum(1, np.rint(rng.choice(traits["limit_size"], len(one)) * traits["depth"][regime]))
             rows.append(one)
-    return np.concatenate(rows)
+    match = np.zeros(1, EVENT)
+    match["kind"], match["ref"], match["price"] = UNCROSS, NONE, middle
+    return np.concatenate([*rows, match])
 
 
 def _written(traits: np.ndarray) -> np.ndarray:

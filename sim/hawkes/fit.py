@@ -13,7 +13,7 @@ from lobarena.data.recording import DataError
 from lobarena.sim.hawkes.traits import DISTANCES, KINDS, QUANTILES, REACH, REGIMES, TRAITS
 
 LARGEST = 10_000  # lots, of one order
-HEADROOM = 3.0  # candidates to one event of the mean intensity: what is above is not acted upon, and counted
+CALM, BURST = 5.0, 8.0  # the bound of candidates: so many mean intensities and events that excite at once
 TOO_CLOSE = 0.95  # spectral radius from which on a crowd is refused as nearly explosive
 
 Rate = Annotated[float, Field(gt=0, le=1e4)]
@@ -176,7 +176,8 @@ def traits_of(fit: Fit) -> np.ndarray:
     t["depth"] = fit.regimes.depth
     steps = -np.log1p(-_middles(DISTANCES)) * (o.reach - 0.5)  # rounded up: its mean is about the reach
     t["distance"] = np.clip(np.ceil(steps), 1, REACH)
-    t["bound"] = HEADROOM * mean_intensity(fit)
+    jump = t["excite"].sum(axis=(0, 2))[:, 0].max()  # 1/s, what one event adds in all that soon fades
+    t["bound"] = CALM * mean_intensity(fit) + BURST * jump
     return found
 
 

@@ -9,10 +9,16 @@ from lobarena.sim.hawkes.traits import HEAVIEST, TAKE
 
 @kernel
 def hear(venue, side, lots):
-    """A seat's aggressor of `side` traded so many lots; where no crowd lives nobody hears."""
+    """A seat's aggressor of `side` traded so many lots; where no crowd lives nobody hears.
+
+    It moves the reference price in proportion to its lots, a mean order as the crowd's own does: where impact for good
+    is not linear, a round trip in unequal pieces pays (Huberman & Stanzl 2004), and a learner would find it.
+    """
+    traits = venue["traits"]
     if venue["stir"] > 0 and lots > 0:
-        excite(venue, TAKE, side, min(HEAVIEST, lots / venue["traits"]["take_mean"]))
-        move(venue, side, lots)
+        excite(venue, TAKE, side, min(HEAVIEST, lots / traits["take_mean"]))
+        step = traits["impact"] * lots / np.sqrt(traits["take_mean"])
+        venue["mood"]["shift"] += step if side == BID else -step
 
 
 @kernel
@@ -29,7 +35,7 @@ def excite(venue, kind, side, weight):
 
 @kernel
 def move(venue, side, lots):
-    """The reference price follows a market order by the root of its lots (concave impact; our formulation)."""
+    """The reference price follows the crowd's own market order by the root of its lots (concave; our formulation)."""
     step = venue["traits"]["impact"] * np.sqrt(np.float64(lots))
     venue["mood"]["shift"] += step if side == BID else -step
 

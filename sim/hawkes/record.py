@@ -3,7 +3,7 @@
 import numpy as np
 
 from lobarena.data.recording import Quarantine, Recording
-from lobarena.data.schema import ASK, BID, LEVELS, MARK, SNAPSHOT, UNKNOWN
+from lobarena.data.schema import ASK, AUCTION, BID, LEVELS, MARK, SNAPSHOT, UNKNOWN
 from lobarena.sim._jit import kernel
 from lobarena.sim.bits import next_level
 from lobarena.sim.crowd import apply
@@ -14,11 +14,15 @@ from lobarena.sim.types import NONE
 
 
 def recorded(feed: Feed) -> Recording:
-    """The day's snapshots, five levels a side, as the venue of a living feed publishes them to nobody."""
+    """The day's snapshots, five levels a side, as the venue of a living feed publishes them to nobody.
+
+    The first row is that of the opening auction.
+    """
     market = Market(feed)
     shots = np.zeros(np.count_nonzero(feed.events["kind"] == MARK), SNAPSHOT)
     count = write_down(market.book, market.venue, feed.events, shots)
     shots = shots[:count]
+    shots["kind"][shots["time"] < feed.sessions[0, 0]] = AUCTION
     shots["received"] = shots["interest"] = UNKNOWN
     shots["upper"], shots["lower"], shots["depth"] = feed.upper, feed.lower, LEVELS
     shots["row"] = np.arange(1, count + 1)
