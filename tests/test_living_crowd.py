@@ -11,6 +11,7 @@ import pytest
 from crowd_made_up import DAY, FIT, feed
 
 from lobarena.data.schema import ASK, BID, CONTINUOUS, SNAPSHOT, STIR
+from lobarena.sim.book import rest
 from lobarena.sim.checkpoint import checkpoints, resume
 from lobarena.sim.feed import Feed
 from lobarena.sim.hawkes.day import living_day, living_feed
@@ -20,6 +21,7 @@ from lobarena.sim.hawkes.record import recorded
 from lobarena.sim.hawkes.stir import intensities
 from lobarena.sim.hawkes.traits import CANCEL, NEAR, TAKE
 from lobarena.sim.market import Market, Rules, Seat
+from lobarena.sim.matching import remove
 from lobarena.sim.state import FINISHED, PAUSED
 from lobarena.sim.types import CROWD
 
@@ -165,8 +167,6 @@ def test_buyers_and_sellers_are_mirror_images():
     mirrored.start([], 0, 2**62)
     levels, other = len(book["level"]) // 2, mirrored.book[0]
     centre = int(book["best"][BID] + book["best"][ASK])  # x becomes centre - x
-    from lobarena.sim.book import rest
-
     for side in (BID, ASK):
         for x in range(levels):
             lots = int(book["level"][x if side == BID else levels + x]["size"])
@@ -185,6 +185,20 @@ def test_buyers_and_sellers_are_mirror_images():
 def _rates(market: Market) -> np.ndarray:
     intensities(market.book[0], market.venue[0])
     return np.array(market.venue[0]["mood"]["rates"])
+
+
+@pytest.mark.parametrize("side", [BID, ASK])
+def test_a_side_that_nobody_quotes_draws_makers_whatever_the_price_they_expect(side):
+    market = Market(feed())
+    venue, book = market.venue[0], market.book[0]
+    venue["traits"] = market.feed.traits[0]
+    centre = 2_000
+    venue["mood"]["reference"] = centre + (-6 if side == BID else 6)  # which drives that side's makers away
+    for x in (centre - 1, centre):
+        rest(market.book, CROWD, BID if x < centre else ASK, x, 10)
+    before = _rates(market)[2 + side]
+    remove(book, book["level"][centre - 1 if side == BID else len(book["level"]) // 2 + centre]["head"])
+    assert _rates(market)[2 + side] > 20 * before
 
 
 @pytest.mark.parametrize("kind", [TAKE, NEAR, CANCEL])

@@ -125,7 +125,11 @@ def intensities(book, venue):
             excited[CANCEL, side, 0] + excited[CANCEL, side, 1],
         )
         rates[_TAKES + side] = (0.5 * traits["take"] + takes) * (1.0 + way * lean) * (1.0 + way * tilt)
-        rates[_NEARS + side] = (near + nears) * (1.0 + way * lean)
+        if book["best"][side] < centre - REACH if side == BID else book["best"][side] > centre + REACH:
+            # a side that nobody quotes draws makers as the widest spread does, whatever the price they expect
+            rates[_NEARS + side] = 0.5 * traits["near"] * (1.0 + traits["heal"] * REACH) + nears
+        else:
+            rates[_NEARS + side] = (near + nears) * (1.0 + way * lean)
         rates[_FARS + side] = 0.5 * traits["far"]
         there = lots[side, 0] / traits["limit_mean"]
         rates[_CANCELS + side] = traits["cancel"][0] * there + min(cancels, cancels * there)
