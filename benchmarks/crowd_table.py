@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from lobarena.benchmarks.crowd_days import Halves, halves, spans
+from lobarena.benchmarks.crowd_days import SHARE, Halves, halves, spans
 from lobarena.benchmarks.crowd_facts import PASSIVE, Facts, edges_of, facts_of
 from lobarena.benchmarks.crowd_passive import fills_of
 from lobarena.benchmarks.stylised import windows_of
@@ -68,9 +68,9 @@ def _weekdays(count: int) -> list[date]:
     return [day for day in every if day.weekday() < 5][:count]
 
 
-def lines(root: Path, symbol: str, fit: Fit, days: int, seed: int) -> Iterator[str]:
+def lines(root: Path, symbol: str, fit: Fit, days: int, seed: int, share: float) -> Iterator[str]:
     """A contract's table in Markdown; a star where the interval of made up over held out leaves 0.8 to 1.25."""
-    parts = halves(root, symbol)
+    parts = halves(root, symbol, share)
     rows = compared(parts, fit, days, seed)
     seen = facts_of(parts.train, edges_of(parts.test)).told()
     yield f"### {symbol}\n"
@@ -112,16 +112,17 @@ def main(
     fit: Annotated[Path | None, typer.Option(metavar="TOML", help="fit; the packaged ones if not given")] = None,
     days: Annotated[int, typer.Option(min=1, help="made-up days a contract")] = DAYS,
     seed: Annotated[int, typer.Option(min=0, help="of the first of them")] = FIRST_SEED,
+    share: Annotated[float, typer.Option(min=0.05, max=1, help="of an only day, as `data fit` was told")] = SHARE,
 ) -> None:
     """Print the stylised facts of recorded days, of days made by the crowd fitted to others, and their ratios."""
     known = packaged()
     try:
         for symbol in (name.strip().upper() for name in contracts.split(",")):
-            code = halves(data, symbol).contract.code
+            code = halves(data, symbol, share).contract.code
             chosen = load(fit) if fit else known.get(code)
             if chosen is None:
                 raise DataError(f"no fit of {code} is packaged; make one by `lobarena data fit` and give it as --fit")
-            for line in lines(data, symbol, chosen, days, seed):
+            for line in lines(data, symbol, chosen, days, seed, share):
                 typer.echo(line)
     except DataError as error:
         typer.echo(str(error), err=True)

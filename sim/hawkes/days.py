@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lobarena.data.catalogue import write
+from lobarena.data.contracts import CONTRACTS
 from lobarena.sim._jit import cache_folder
 from lobarena.sim.hawkes.day import living_day
 from lobarena.sim.hawkes.fit import Fit, as_toml, load, packaged
@@ -42,7 +43,7 @@ def make(root: Path, fits: Iterable[Fit], days: Iterable[date], seed: int) -> No
     """Write the living days that are not there yet."""
     wanted = list(days)
     for fit in fits:
+        folder = root / CONTRACTS[fit.code].exchange / f"{fit.code}LIVE"
         for day in wanted:
-            recording = living_day(fit, day, seed)
-            if not (root / recording.exchange / recording.symbol / f"{day:%Y%m%d}.parquet").exists():
-                write(root, recording)
+            if not (folder / f"{day:%Y%m%d}.parquet").exists():
+                write(root, living_day(fit, day, seed))

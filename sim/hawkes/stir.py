@@ -9,18 +9,16 @@ import numpy as np
 
 from lobarena.data.schema import ASK, BID, CONTINUOUS
 from lobarena.sim._jit import kernel
-from lobarena.sim.bits import next_level
-from lobarena.sim.exchange import record, remark
+from lobarena.sim.hawkes.chance import exponential, uniform
+from lobarena.sim.hawkes.deeds import cancel_one, chase, crowd_at, lots_at, place_order, price_of, take, trim
 from lobarena.sim.hawkes.hear import excite, fade, move
 from lobarena.sim.hawkes.traits import CANCEL, DISTANCES, HEAVIEST, NEAR, QUANTILES, RATES, REACH, TAKE
-from lobarena.sim.matching import remove, submit
 from lobarena.sim.state import BUFFER
-from lobarena.sim.types import CROWD, DAY, IOC, MAX_SEATS, NONE, QUEUE_REACHED, STP_OFF
+from lobarena.sim.types import MAX_SEATS
 
 ASLEEP = np.int64(2**62)  # in place of the next candidate's time
 HALF_SECOND = 500_000_000  # ns, between two rows of a living day
 _ROOM = BUFFER - 1_024 - 2 * MAX_SEATS  # as in the clock: a fuller buffer is emptied first
-_A, _B, _C, _LOW = np.uint64(13), np.uint64(7), np.uint64(17), np.uint64(11)
 # bands of the intensity, in this order
 _TAKES, _NEARS, _FARS, _CANCELS, _BEHIND, _CHASE = 0, 2, 4, 6, 8, 10
 
@@ -36,7 +34,7 @@ def wake(book, venue, event):
     mood["reference"] = event["price"] - book["base"] + 0.001 * event["size"]
     mood["regime"], mood["random"] = event["side"], np.uint64(event["ref"])
     mood["until"] = venue["now"] + HALF_SECOND
-    _trim(book)
+    trim(book)
     _await(venue, venue["now"])
 
 
@@ -48,7 +46,7 @@ def stir(book, venue, until):
         now = venue["stir"]
         venue["now"] = book["time"] = now
         mood = venue["mood"]
-        what, which, size, place = _uniform(mood), _uniform(mood), _uniform(mood), _uniform(mood)
+        what, which, size, place = uniform(mood), uniform(mood), uniform(mood), uniform(mood)
         mood["candidates"] += 1
         if venue["phase"] == CONTINUOUS:
             _act(book, venue, what, which, size, place)
@@ -59,37 +57,9 @@ def stir(book, venue, until):
 def _await(venue, now):
     """When the next candidate comes; none comes between the last row's half second and the next row."""
     mood = venue["mood"]
-    wait = _exponential(mood) / (venue["traits"]["bound"] * mood["pace"])
+    wait = exponential(mood) / (venue["traits"]["bound"] * mood["pace"])
     time = now + 1 + np.int64(1e9 * min(wait, 1e3))
     venue["stir"] = time if time < mood["until"] else ASLEEP
-
-
-@kernel
-def _uniform(mood):
-    """Uniform in [0, 1): xorshift64 (Marsaglia 2003), shifts alone and so the same with and without compilation."""
-    x = mood["random"]
-    x = x ^ (x << _A)
-    x = x ^ (x >> _B)
-    x = x ^ (x << _C)
-    mood["random"] = x
-    return np.float64(x >> _LOW) * 2.0**-53
-
-
-@kernel
-def _exponential(mood):
-    """Standard exponential by comparisons alone (von Neumann 1951): exact, and no logarithm."""
-    whole = 0.0
-    while True:
-        first = _uniform(mood)
-        last, run = first, 1
-        following = _uniform(mood)
-        while following < last:
-            last = following
-            run += 1
-            following = _uniform(mood)
-        if run % 2 == 1:
-            return whole + first
-        whole += 1.0
 
 
 @kernel
@@ -113,7 +83,7 @@ def intensities(book, venue):
     _count(book, BID, bid, lots)
     _count(book, ASK, ask, lots)
     lean = min(0.9, max(-0.9, traits["lean"] * (centre - 0.5 * (bid + ask))))
-    bids, asks = _lots(book, BID, bid), _lots(book, ASK, ask)
+    bids, asks = lots_at(book, BID, bid), lots_at(book, ASK, ask)
     tilt = traits["tilt"] * (bids - asks) / max(1.0, bids + asks)
     near = 0.5 * traits["near"] * (1.0 + traits["heal"] * max(0.0, ask - bid - traits["usual"]))
     stale = centre - ask > traits["edge"] or bid - centre > traits["edge"]
@@ -160,15 +130,6 @@ def _count(book, side, best, lots):
 
 
 @kernel
-def _lots(book, side, price):
-    """Lots of everybody at a level."""
-    levels = book["level"].shape[0] // 2
-    if price < 0 or price >= levels:
-        return 0.0
-    return np.float64(book["level"][price if side == BID else levels + price]["size"])
-
-
-@kernel
 def _act(book, venue, what, which, size, place):
     """Thin one candidate; carry it out when it is accepted. All arguments but the records are uniform draws."""
     mood, traits = venue["mood"], venue["traits"]
@@ -187,7 +148,7 @@ def _act(book, venue, what, which, size, place):
     side = np.int64(band % 2)
     if band < _NEARS:
         lots = np.int64(traits["take_size"][np.int64(size * QUANTILES)])
-        lots = _take(book, venue, side, ask if side == BID else bid, lots)
+        lots = take(book, venue, side, ask if side == BID else bid, lots)
         if lots > 0:
             excite(venue, TAKE, side, min(HEAVIEST, lots / traits["take_mean"]))
             move(venue, side, lots)
@@ -199,133 +160,19 @@ def _act(book, venue, what, which, size, place):
             behind = np.int64(traits["distance"][np.int64(place * DISTANCES)])
         elif ask - bid > 1 and which < traits["improve"]:
             behind = -1 - np.int64(place * place * (ask - bid - 1))
-        price = _price(traits, side, bid, ask, behind, mood["reference"] + mood["shift"])
-        if _place(book, venue, side, price, max(1, np.int64(lots + 0.5))) and near:
+        price = price_of(traits, side, bid, ask, behind, mood["reference"] + mood["shift"])
+        if place_order(book, venue, side, price, max(1, np.int64(lots + 0.5))) and near:
             excite(venue, NEAR, side, 1.0)
     elif band < _BEHIND:
-        if _cancel(book, side, bid if side == BID else ask, which, place, traits["place"]):
+        if cancel_one(book, side, bid if side == BID else ask, which, place, traits["place"]):
             excite(venue, CANCEL, side, 1.0)
     elif band < _CHASE:
         best, wanted, x = bid if side == BID else ask, size * mood["lots"][side, 1], np.int64(0)
         for distance in range(1, REACH + 1):
             x = best - distance if side == BID else best + distance
-            wanted -= _crowd(book, side, x)
+            wanted -= crowd_at(book, side, x)
             if wanted < 0.0:
                 break
-        _cancel(book, side, x, which, place, traits["place"])
+        cancel_one(book, side, x, which, place, traits["place"])
     else:
-        _chase(book, venue, bid, ask, which)
-
-
-@kernel
-def _price(traits, side, bid, ask, behind, centre):
-    """Level index of a limit order so far behind its side's best; nobody offers what would be acted upon at once."""
-    if side == BID:
-        return min(bid - behind, np.int64(np.floor(centre + traits["edge"])))
-    return max(ask + behind, np.int64(np.ceil(centre - traits["edge"])))
-
-
-@kernel
-def _take(book, venue, side, price, size):
-    """An aggressor takes up to `size` lots at `price` or better, the rest of it is gone: lots traded."""
-    if price < 0 or price >= book["level"].shape[0] // 2:
-        return np.int64(0)
-    if venue["seats"] > 0:
-        remark(book, venue)
-    fills, _, _ = submit(book, CROWD, side, price, size, IOC, STP_OFF)
-    return np.int64(record(book, venue, fills, price + book["base"], QUEUE_REACHED, NONE))
-
-
-@kernel
-def _place(book, venue, side, price, size):
-    """A limit order comes in, unless nobody may ask for so much or no slot is free: whether it did.
-
-    Who would pay more than the upper limit pays the limit: so a market is locked there.
-    """
-    ticks = price + book["base"]
-    ticks = min(ticks, np.int64(venue["upper"])) if side == BID else max(ticks, np.int64(venue["lower"]))
-    price = ticks - book["base"]
-    if ticks < venue["lower"] or ticks > venue["upper"] or book["free"] == NONE:
-        return False
-    if venue["seats"] > 0:
-        remark(book, venue)
-    fills, _, _ = submit(book, CROWD, side, price, size, DAY, STP_OFF)
-    record(book, venue, fills, ticks, QUEUE_REACHED, NONE)
-    return True
-
-
-@kernel
-def _crowd(book, side, price):
-    """The crowd's lots at a level."""
-    levels = book["level"].shape[0] // 2
-    if price < 0 or price >= levels:
-        return 0.0
-    queue = book["level"][price if side == BID else levels + price]
-    return np.float64(queue["size"] - queue["seats"])
-
-
-@kernel
-def _cancel(book, side, price, half, place, later):
-    """An order of the crowd leaves a level, found by the place of a lot in its queue: whether there was one.
-
-    half : uniform draw for whether that lot lies in the later half of the crowd's lots, as a share `later` does
-    """
-    stock = _crowd(book, side, price)
-    if stock <= 0.0:
-        return False
-    where = stock * (0.5 + 0.5 * place if half < later else 0.5 * place)
-    levels = book["level"].shape[0] // 2
-    slot = book["level"][price if side == BID else levels + price]["head"]
-    found = slot
-    while slot != NONE:
-        order = book["orders"][slot]
-        if order["owner"] == CROWD:
-            found = slot
-            where -= order["qty"]
-            if where < 0.0:
-                break
-        slot = order["next"]
-    remove(book, found)
-    return True
-
-
-@kernel
-def _chase(book, venue, bid, ask, which):
-    """The reference price lies beyond a best price: makers withdraw that level, or a taker sweeps it."""
-    mood, traits = venue["mood"], venue["traits"]
-    side = BID if mood["reference"] + mood["shift"] > ask else ASK
-    price = ask if side == BID else bid
-    if which < traits["pull"]:
-        _leave(book, 1 - side, price)
-        return
-    lots = _take(book, venue, side, price, np.int64(max(1.0, _lots(book, 1 - side, price))))
-    if lots > 0:  # it excites, but the reference price moves nothing by being followed
-        excite(venue, TAKE, side, min(HEAVIEST, lots / traits["take_mean"]))
-
-
-@kernel
-def _leave(book, side, price):
-    """All the crowd's orders of a level leave."""
-    levels = book["level"].shape[0] // 2
-    if price < 0 or price >= levels:
-        return
-    slot = book["level"][price if side == BID else levels + price]["head"]
-    while slot != NONE:
-        behind = book["orders"][slot]["next"]
-        if book["orders"][slot]["owner"] == CROWD:
-            remove(book, slot)
-        slot = behind
-
-
-@kernel
-def _trim(book):
-    """The crowd keeps no order further than twice its reach behind a best price."""
-    levels = book["level"].shape[0] // 2
-    for side in range(2):
-        step = -1 if side == BID else 1
-        x = np.int64(book["best"][side])
-        x = next_level(book, side, x + step * 2 * REACH) if 0 <= x < levels else x
-        while 0 <= x < levels:
-            behind = next_level(book, side, x + step) if 0 <= x + step < levels else np.int64(-1)
-            _leave(book, side, x)
-            x = behind
+        chase(book, venue, bid, ask, which)
