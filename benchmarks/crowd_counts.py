@@ -12,6 +12,13 @@ from lobarena.data.contracts import Contract
 from lobarena.sim.hawkes.fit import FitError
 
 _LEAST_WINDOWS = 6
+TERCILES = ("calm", "normal", "wild")
+BY_TERCILE = {
+    "lots at a best price": "depth",
+    "lots a minute": "lots",
+    "volatility over 1 s": "volatility_1s",
+    "volatility over 60 s": "volatility_60s",
+}  # name of the fact: field of Measures
 AIMS = {  # fact: (how far off counts as one, whether in the log)
     "spread, mean, ticks": (0.04, True),
     "spread, sd, ticks": (0.15, True),
@@ -40,12 +47,17 @@ AIMS = {  # fact: (how far off counts as one, whether in the log)
     "volatility over 30 s, ticks / root s": (0.1, True),
     "volatility over 60 s, ticks / root s": (0.12, True),
     "moves of 1 s, autocorrelation": (0.06, False),
+    "moves of 5 s, autocorrelation": (0.06, False),
+    "moves of 1 s, kurtosis": (0.5, True),
     "moves of 5 s, kurtosis": (0.5, True),
+    "moves of 60 s, kurtosis": (0.5, True),
     "imbalance and the next 1 s, correlation": (0.05, False),
     "imbalance and the next 5 s, correlation": (0.05, False),
     "impact after 5 s of small half seconds, ticks": (0.15, True),
     "impact after 5 s of middle half seconds, ticks": (0.15, True),
     "impact after 5 s of large half seconds, ticks": (0.15, True),
+    # of windows in terciles of volatility
+    **{f"{name}, {part}": (0.12, True) for name in BY_TERCILE for part in TERCILES},
 }
 
 
@@ -75,8 +87,8 @@ def counted(windows: Sequence[np.ndarray], contract: Contract, source: str) -> C
             "needed to tell calm from wild; give longer or more days"
         )
     whole = measure(windows)
-    told = {name: float(value[0]) for name, value in facts_of(windows).told().items()}
     edges = edges_of(windows)
+    told = aimed_at(windows, edges)
     spread = np.concatenate([rows["ask"][:, 0] - rows["bid"][:, 0] for rows in windows])
     return Counted(
         code=contract.code,
@@ -89,9 +101,19 @@ def counted(windows: Sequence[np.ndarray], contract: Contract, source: str) -> C
         volatility_1s=max(whole.volatility_1s, 1e-3),
         volatility_60s=max(whole.volatility_60s, 1e-3),
         regimes=_regimes(windows),
-        aims={name: told[name] for name in AIMS if np.isfinite(told[name])},
+        aims={name: value for name, value in told.items() if np.isfinite(value)},
         edges=edges,
     )
+
+
+def aimed_at(windows: Sequence[np.ndarray], edges: tuple[int, int]) -> dict[str, float]:
+    """What AIMS names, of some windows; edges as of `facts_of`. A tercile without a window is left out."""
+    told = {name: float(value[0]) for name, value in facts_of(windows, edges).told().items() if name in AIMS}
+    for part, rows in zip(TERCILES, by_volatility(windows), strict=True):
+        if rows:
+            measures = measure(rows)
+            told |= {f"{name}, {part}": getattr(measures, field) for name, field in BY_TERCILE.items()}
+    return told
 
 
 def _regimes(windows: Sequence[np.ndarray]) -> dict[str, Any]:

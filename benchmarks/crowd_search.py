@@ -7,20 +7,22 @@ like the recorded ones in the facts below.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 from cmaes import CMA
 
-from lobarena.benchmarks.crowd_counts import AIMS, Counted
-from lobarena.benchmarks.crowd_facts import facts_of
+from lobarena.benchmarks.crowd_counts import AIMS, Counted, aimed_at
 from lobarena.benchmarks.stylised import windows_of
+from lobarena.data.schema import STIR
 from lobarena.sim.hawkes.day import living_day, living_feed
-from lobarena.sim.hawkes.fit import Fit, FitError
+from lobarena.sim.hawkes.fit import Fit, FitError, mean_intensity
 from lobarena.sim.hawkes.record import recorded
 from lobarena.sim.random import generator
 
-TRIAL_DAYS = (date(2024, 1, 3), date(2024, 1, 4))  # of the made-up stretches that a trial is judged by
+FIRST_DAY = date(2024, 1, 3)  # of the made-up stretches that a trial is judged by
+BUSIEST = 100.0  # 1/s, mean intensity; a busier crowd is not tried, which costs most of a search otherwise
+LONG_RUN = 200  # days over which the mean pace is taken
 POPULATION = 16  # trials of one generation of the search
 
 
@@ -69,6 +71,15 @@ SPACE = {
     "jump": Space(1.0, 12.0, True),  # volatilities over 1 s
     "swing": Space(0.0, 1.2),
     "spell_s": Space(2.0, 300.0, True),
+    "walk": Space(0.0, 0.6),
+    "depth": Space(0.0, 1.2),
+    "depth_s": Space(5.0, 600.0, True),
+    "press": Space(0.0, 0.6),
+    "press_s": Space(1.0, 300.0, True),
+    # powers of the factors that were counted: windows vary within a regime, too
+    "pace_power": Space(0.0, 2.0),
+    "volatility_power": Space(0.0, 2.0),
+    "depth_power": Space(0.0, 2.0),
 }
 
 
@@ -96,6 +107,7 @@ def fit_from(known: Counted, x: dict[str, float]) -> Fit:
                 "improve": x["improve"],
                 "heal": x["heal"],
                 "usual": known.usual,
+                "walk": x["walk"],
                 "cancel": x["cancel"],
                 "cancel_behind": max(behind, least),
                 "later": LATER,
@@ -118,6 +130,7 @@ def fit_from(known: Counted, x: dict[str, float]) -> Fit:
                 "slow_s": x["slow_s"],
                 "slow": x["slow"],
             },
+            "swell": {name: x[name] for name in ("depth", "depth_s", "press", "press_s")},
             "price": {
                 "level": known.level,
                 "volatility": x["volatility"] * known.volatility_60s,
@@ -131,12 +144,70 @@ def fit_from(known: Counted, x: dict[str, float]) -> Fit:
                 "jump": x["jump"] * known.volatility_1s,
             },
             "pace": {"swing": x["swing"], "spell_s": x["spell_s"], "alarm": 3.0, "alarm_s": 10.0},
-            "regimes": known.regimes,
+            "regimes": known.regimes
+            | {name: _powered(known.regimes[name], x[f"{name}_power"]) for name in ("pace", "volatility", "depth")},
         }
     )
 
 
 LATER = 0.6  # share of cancels in the later half of their queue: assumed, snapshots cannot show it
+
+
+def _powered(factors: tuple[float, ...], power: float) -> tuple[float, ...]:
+    """The factors drawn apart or together; their mean stays."""
+    raised = np.array(factors) ** power
+    return tuple(np.clip(raised * np.mean(factors) / raised.mean(), 0.05, 10).tolist())
+
+
+def point_of(known: Counted, fit: Fit) -> dict[str, float]:
+    """The point of the space at which `fit_from` gives this fit, or the nearest one that it can give.
+
+    A crowd that is faster in all regimes is one of higher rates, so that a fit which `settled` has sped up is met, too.
+    """
+    o, e, p = fit.orders, fit.excitement, fit.price
+    speed = float(np.mean(fit.regimes.pace) / np.mean(known.regimes["pace"]))
+    cancel, lots = o.cancel * speed, known.lots
+    behind = o.cancel_behind / o.cancel
+    found = {
+        "take": o.take * speed * fit.sizes.take / (lots * (1 - sum(e.take_take))),
+        "near": o.near * speed * fit.sizes.limit / (2 * known.depth * cancel + lots),
+        "behind": o.far * fit.sizes.limit / (2 * known.depth * o.cancel_behind * o.reach),
+        "limit": fit.sizes.limit / known.depth,
+        "take_size": fit.sizes.take / known.half,
+        "cancel": cancel,
+        "cancel_behind": behind,
+        "limit_tail": fit.sizes.limit_tail,
+        "take_tail": fit.sizes.take_tail,
+        "take_take": e.take_take[0],
+        "take_other": e.take_take[1],
+        "take_near": e.take_near[0],
+        "take_near_other": e.take_near[1],
+        "take_cancel": e.take_cancel[0],
+        "take_cancel_other": e.take_cancel[1],
+        "near_near": e.near_near[0],
+        "cross": e.near_cancel[0],
+        "cancel_cancel": e.cancel_cancel[0],
+        "fast_s": e.fast_s / speed,
+        "slow_s": e.slow_s / speed,
+        "volatility": p.volatility * np.sqrt(speed) / known.volatility_60s,
+        "impact": p.impact * np.sqrt(fit.sizes.take) / known.volatility_60s,
+        "lean": p.lean * known.usual,
+        "edge": p.edge / known.usual,
+        "chase": p.chase * speed,
+        "jump": p.jump / known.volatility_1s,
+        "improve": o.improve,
+        "heal": o.heal,
+        "walk": o.walk,
+        "slow": e.slow,
+        **{name: getattr(p, name) for name in ("tilt", "pull", "news")},
+        **{name: getattr(fit.pace, name) for name in ("swing", "spell_s")},
+        **{name: getattr(fit.swell, name) for name in ("depth", "depth_s", "press", "press_s")},
+    }
+    for name in ("pace", "volatility", "depth"):
+        was, now = (np.log(np.array(one)[[0, 2]]) for one in (known.regimes[name], getattr(fit.regimes, name)))
+        apart = float(was[1] - was[0])
+        found[f"{name}_power"] = float(now[1] - now[0]) / apart if abs(apart) > 1e-6 else 1.0
+    return {name: float(np.clip(found[name], s.low, s.high)) for name, s in SPACE.items()}
 
 
 def made(fit: Fit, day: date, seed: int, minutes: int | None = None) -> list[np.ndarray]:
@@ -149,7 +220,7 @@ def distance(told: dict[str, float], aims: dict[str, float]) -> float:
     off = []
     for name, aim in aims.items():
         unit, in_log = AIMS[name]
-        value = told[name]
+        value = told.get(name, np.nan)
         if not np.isfinite(value):
             off.append(25.0)
         elif in_log:
@@ -165,15 +236,16 @@ def search(
     seed: int = 0,
     minutes: int = 30,
     on_progress: Callable[[int, int, str], None] | None = None,
+    *,
+    days: int = 2,
+    start: Fit | None = None,
 ) -> tuple[Fit, float]:
-    """The best fit of a seeded search, and its distance.
+    """The best fit of a seeded search, and its distance on the days that it was found on.
 
-    A sixth of the trials are spread over the space (a Latin hypercube); from the best of them on a CMA evolution
-    strategy goes (Hansen 2016; the `cmaes` package). optuna's TPE had come less far after as many trials.
+    A sixth of the trials are spread over the space (a Latin hypercube); from the best of them on, or from `start`, a
+    CMA evolution strategy goes (Hansen 2016; the `cmaes` package). optuna's TPE had come less far in as many trials.
     """
     rng = generator(seed, "crowd search", known.code)
-    first = max(POPULATION, trials // 6)
-    start = np.stack([(rng.permutation(first) + rng.random(first)) / first for _ in SPACE], axis=1)
     best: tuple[float, Fit | None] = (np.inf, None)
     done = 0
 
@@ -185,15 +257,23 @@ def search(
         except ValueError:  # too excited to live
             found = 1e3
         else:
-            found = judged(fit, known, minutes)
-            best = min(best, (found, fit), key=lambda one: one[0])
+            busy = mean_intensity(fit) / BUSIEST
+            found = judged(fit, known, minutes, days) if busy < 1 else 1e2 * busy
+            best = min(best, (found, fit), key=lambda one: one[0]) if busy < 1 else best
         if on_progress:
             on_progress(done, trials, f"distance {best[0]:.2f}")
         return found
 
+    if start is None:
+        first = max(POPULATION, trials // 6)
+        spread = np.stack([(rng.permutation(first) + rng.random(first)) / first for _ in SPACE], axis=1)
+        begin, width = spread[int(np.argmin([value(place) for place in spread]))], 0.15
+    else:
+        begin, width = _place(point_of(known, start)), 0.03
+        value(begin)
     strategy = CMA(
-        mean=start[int(np.argmin([value(place) for place in start]))],
-        sigma=0.15,
+        mean=begin,
+        sigma=width,
         bounds=np.array([[0.0, 1.0]] * len(SPACE)),
         seed=int(rng.integers(2**32)),
         population_size=POPULATION,
@@ -203,7 +283,20 @@ def search(
         strategy.tell([(place, value(place)) for place in places])
     if best[1] is None:
         raise FitError("no trial gave a crowd that can live; raise the number of trials")
-    return best[1], float(best[0])
+    return settled(best[1], minutes, days), float(best[0])
+
+
+def settled(fit: Fit, minutes: int, days: int = 2) -> Fit:
+    """The fit with the pace of its trial days as its pace in the long run: a search finds days that were lucky."""
+    lucky = np.mean([_pace(fit, day, 0, minutes) for day in _weekdays(days)])
+    long = np.mean([_pace(fit, FIRST_DAY, seed) for seed in range(1, 1 + LONG_RUN)])
+    pace = tuple(float(np.clip(one * lucky / long, 0.01, 10)) for one in fit.regimes.pace)
+    return fit.model_copy(update={"regimes": fit.regimes.model_copy(update={"pace": pace})})
+
+
+def _pace(fit: Fit, day: date, seed: int, minutes: int | None = None) -> float:
+    rows = living_day(fit, day, seed, minutes).events
+    return float(rows["u"][rows["kind"] == STIR].mean())
 
 
 def _point(place: np.ndarray) -> dict[str, float]:
@@ -214,10 +307,24 @@ def _point(place: np.ndarray) -> dict[str, float]:
     }
 
 
-def judged(fit: Fit, known: Counted, minutes: int) -> float:
-    """The distance of days made by a fit from what was recorded."""
-    windows = [rows for day in TRIAL_DAYS for rows in made(fit, day, 0, minutes)]
+def _place(point: dict[str, float]) -> np.ndarray:
+    """A point of the space in the unit cube."""
+    return np.array(
+        [
+            np.log(point[name] / s.low) / np.log(s.high / s.low) if s.log else (point[name] - s.low) / (s.high - s.low)
+            for name, s in SPACE.items()
+        ]
+    )
+
+
+def _weekdays(count: int) -> list[date]:
+    every = (FIRST_DAY + timedelta(k) for k in range(2 * count + 4))
+    return [day for day in every if day.weekday() < 5][:count]
+
+
+def judged(fit: Fit, known: Counted, minutes: int, days: int = 2) -> float:
+    """The distance of stretches of days made by a fit from what was recorded."""
+    windows = [rows for day in _weekdays(days) for rows in made(fit, day, 0, minutes)]
     if len(windows) < 2:  # an emptied side: no market
         return 1e2
-    told = {name: float(value[0]) for name, value in facts_of(windows, known.edges).told().items()}
-    return distance(told, known.aims)
+    return distance(aimed_at(windows, known.edges), known.aims)

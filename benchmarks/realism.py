@@ -1,7 +1,7 @@
 """Real beside synthetic: `python -m lobarena.benchmarks.realism --real FOLDER` prints the table of docs/synthetic.md.
 
-Recorded days are cut into windows of five minutes, and these into terciles of volatility; the embedded synthetic days
-are cut by their own regimes. Everything else is measured alike. Without a folder only the synthetic days are shown.
+Both are cut into windows of five minutes, and these into terciles of volatility. Recorded is the part of a day that the
+product's crowd is fitted to. Without a folder only the synthetic days are shown.
 """
 
 from collections.abc import Iterator
@@ -10,20 +10,17 @@ from typing import Annotated
 
 import typer
 
-from lobarena.benchmarks.stylised import Measures, by_spans, by_volatility, measure, windows_of
+from lobarena.benchmarks.crowd_counts import TERCILES
+from lobarena.benchmarks.crowd_days import SHARE
+from lobarena.benchmarks.stylised import Measures, by_volatility, measure, windows_of
 from lobarena.data.importers import read
 from lobarena.data.recording import DataError, Recording
-from lobarena.sim.profiles import REGIMES
-from lobarena.sim.synthetic import CODES, DAYS, embedded, regime_spans
+from lobarena.sim.synthetic import CODES, DAYS, embedded
 
 RECORDED = {
-    "RB": (
-        "shfe_2017/rb1805_20171113.csv.gz",
-        "shfe_2018/SHFE_F_RB_1901_2018-08-29.csv.gz",
-        "shfe_2018/SHFE_F_RB_1901_2018-08-30.csv.gz",
-    ),
-    "CU": ("shfe_2017/cu1712_20171113.csv.gz",),
-    "AG": ("shfe_2017/ag1806_20171113.csv.gz",),
+    "RB": "shfe_2017/rb1805_20171113.csv.gz",
+    "CU": "shfe_2017/cu1712_20171113.csv.gz",
+    "AG": "shfe_2017/ag1806_20171113.csv.gz",
 }
 COLUMNS = {  # field of Measures -> heading, digits
     "spread": ("spread, ticks", 2),
@@ -37,19 +34,16 @@ COLUMNS = {  # field of Measures -> heading, digits
 
 
 def real(folder: Path, code: str) -> list[Measures]:
-    """Calm, normal and wild of the recorded days of a product below `folder` (the one that holds futures/)."""
-    every = [day for name in RECORDED[code] for day in read(folder / "futures" / name, split=True)]
-    days = [day for day in every if isinstance(day, Recording)]
-    return [measure(part) for part in by_volatility([rows for day in days for rows in windows_of(day.snapshots)])]
+    """Calm, normal and wild of what a product was fitted to, below `folder` (the one that holds futures/)."""
+    days = [day for day in read(folder / "futures" / RECORDED[code], split=True) if isinstance(day, Recording)]
+    windows = [rows for day in days for rows in windows_of(day.snapshots)]
+    return [measure(part) for part in by_volatility(windows[: round(len(windows) * SHARE)])]
 
 
 def synthetic(code: str, seed: int = 0) -> list[Measures]:
     """Calm, normal and wild of the embedded days of a product."""
-    parts = [
-        by_spans(recording.snapshots, regime_spans(code, recording.trading_day, seed))
-        for recording in embedded([code], DAYS, seed)
-    ]
-    return [measure([rows for part in parts for rows in part[regime]]) for regime in range(len(REGIMES))]
+    windows = [rows for day in embedded([code], DAYS, seed) for rows in windows_of(day.snapshots)]
+    return [measure(part) for part in by_volatility(windows)]
 
 
 def lines(folder: Path | None, seed: int = 0) -> Iterator[str]:
@@ -59,7 +53,7 @@ def lines(folder: Path | None, seed: int = 0) -> Iterator[str]:
     for code in CODES:
         made = synthetic(code, seed)
         known = real(folder, code) if folder and code in RECORDED else None
-        for regime, name in enumerate(REGIMES):
+        for regime, name in enumerate(TERCILES):
             cells = [_cell(field, known[regime] if known else None, made[regime]) for field in COLUMNS]
             yield f"| {code} {name} | " + " | ".join(cells) + " |"
 

@@ -22,10 +22,9 @@ from lobarena.benchmarks.stress_config import StressConfig
 from lobarena.benchmarks.stress_run import Stressed, together
 from lobarena.benchmarks.tournament import Job, Progress, data_root, data_rows, fit_of, play_all, seat_of
 from lobarena.data.catalogue import DayFile, read_day
-from lobarena.data.recording import Recording
 from lobarena.sim.market import Market, Rules, Seat
-from lobarena.sim.shocks.scene import Scene, feed_of_scene, scene_of
-from lobarena.sim.shocks.snapshots import as_snapshots
+from lobarena.sim.shocks.living import market_feed, scene_on
+from lobarena.sim.shocks.scene import Scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +117,12 @@ def stress_units(config: StressConfig, windows: Sequence[Unit], stories: Sequenc
 @lru_cache(maxsize=4)
 def scene_of_unit(day: DayFile, opens: int, closes: int, story: Story, seed: int) -> Scene:
     """The painted window; the same for all agents."""
-    recording = read_day(day)
-    if not isinstance(recording, Recording):
-        recording = as_snapshots(recording, opens, closes, seed)
-    return story.paint(scene_of(recording, opens, closes, seed))
+    return story.paint(scene_on(read_day(day), opens, closes, seed))
 
 
 @lru_cache(maxsize=4)
 def _market(day: DayFile, opens: int, closes: int, story: Story, seed: int, rules: Rules) -> Market:
-    return Market(feed_of_scene(scene_of_unit(day, opens, closes, story, seed)), rules)
+    return Market(market_feed(scene_of_unit(day, opens, closes, story, seed)), rules)
 
 
 def market_of(unit: StressUnit, config: StressConfig) -> Market:

@@ -27,6 +27,7 @@ def measured(results: Results) -> list[dict[str, Any]]:
     survived : neither closed out by the venue nor failed, and equity above 0 at the end
     pnl, drawdown, shortfall : share of capital; shortfall is the mean of the worst 1 % of steps of the curve
     worst_position : lots held into the step of the largest loss; at_limit : share of time at the position limit
+    locked : share of the window in which the market was locked at a daily price limit
     flat_s : s from the end of the last shock to the first flat step; NaN when there is none
     quoting : share of time with quotes on both sides while the shocks last
     picked_off : share of fills (forced ones left out) at prices worse than the mid 5 s later
@@ -59,6 +60,7 @@ def measured(results: Results) -> list[dict[str, Any]]:
                 "shortfall": e["es99"] / capital,
                 "worst_position": e["inventory_at_worst"],
                 "at_limit": e["share_at_limit"],
+                "locked": int(notes.get("venue_locked_ms", 0)) * 1e6 / (e["closes"] - e["opens"]),
                 "flat_s": _flat_after(time, position, ends),
                 "quoting": float(quoted[inside].mean()) if inside.any() else math.nan,
                 "picked_off": worse / all_fills if all_fills else math.nan,
@@ -120,7 +122,7 @@ def ranking(rows: Sequence[Mapping[str, Any]], seed: int = 0) -> list[dict[str, 
 
 
 MEANS = (
-    *("pnl", "against_calm", "drawdown", "shortfall", "at_limit", "flat_s", "quoting", "picked_off"),
+    *("pnl", "against_calm", "drawdown", "shortfall", "at_limit", "locked", "flat_s", "quoting", "picked_off"),
     *("worst_second", "recovery_s", "calls", "refused"),
 )
 

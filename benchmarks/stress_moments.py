@@ -31,7 +31,7 @@ def worst_moments(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def books(results: Results, episodes: Sequence[int]) -> dict[int, np.ndarray]:
     """Episode -> (n,) SNAPSHOT of its painted window, made again from settings and data; {} where those are gone.
 
-    Left out are windows with large seats: what is published there depends on what the agent did.
+    Left out are windows with large seats or a living crowd: what is published there depends on what the agent did.
     """
     try:
         config = StressConfig(**results.manifest["config"])
@@ -40,7 +40,7 @@ def books(results: Results, episodes: Sequence[int]) -> dict[int, np.ndarray]:
         for unit in every:
             if unit.episode.number in episodes:
                 scene = scene_of_unit(unit.day, unit.episode.opens, unit.episode.closes, unit.story, config.seed)
-                if not scene.large:
+                if not scene.large and scene.living is None:
                     found[unit.episode.number] = feed_of_scene(scene).snapshots
         return found
     except (ValueError, OSError, KeyError):  # other data, other episodes, an older version: the page goes without

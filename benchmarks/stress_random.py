@@ -26,12 +26,14 @@ from lobarena.benchmarks.stress_run import Stressed
 from lobarena.benchmarks.tournament import data_root
 from lobarena.data.catalogue import DayFile, read_day
 from lobarena.data.recording import EventRecording, Recording
+from lobarena.data.schema import STIR
 from lobarena.sim.line import CLOCK, FAULTS, SWAPPED
 from lobarena.sim.market import Market
 from lobarena.sim.random import generator
 from lobarena.sim.shocks.kinds import KINDS
+from lobarena.sim.shocks.living import market_feed, scene_on
 from lobarena.sim.shocks.orders import Sweep
-from lobarena.sim.shocks.scene import SECOND, Scene, feed_of_scene, scene_of
+from lobarena.sim.shocks.scene import SECOND, Scene
 from lobarena.sim.shocks.venue import Line
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 WINDOW_S = 30  # of trading, in one composition
 _BATCH = 50
+_EARLY = 600  # half seconds of a living day in which a window may begin
 _DISORDER = (FAULTS[CLOCK], FAULTS[SWAPPED])  # faults after which time may go back at a seat
 _ORDERS_BEYOND = (Sweep,)  # after which the record's snapshots are no longer met
 
@@ -100,11 +103,8 @@ def _batch(job: tuple[StressConfig, list[Any], range]) -> tuple[Counter[str], li
         rng = generator(config.seed, "composition", number)
         story = compose(rng)
         recording = _read(days[int(rng.integers(len(days)))])
-        if not isinstance(recording, Recording):
-            raise ConfigError("random compositions need days of snapshots; choose other contracts or days")
-        times = recording.snapshots["time"]
-        opens = int(times[int(rng.integers(20, max(21, len(times) - 4 * WINDOW_S)))])
-        scene = scene_of(recording, opens, opens + WINDOW_S * SECOND, config.seed)
+        opens = _opening(recording, rng)
+        scene = scene_on(recording, opens, opens + WINDOW_S * SECOND, config.seed)
         faults = play_composition(config, story, scene, rng, counts)
         for shock in story.shocks:
             counts[f"shock {next(name for name, kind in KINDS.items() if kind is type(shock))}"] += 1
@@ -115,6 +115,17 @@ def _batch(job: tuple[StressConfig, list[Any], range]) -> tuple[Counter[str], li
     return counts, broken
 
 
+def _opening(recording: Recording | EventRecording, rng: np.random.Generator) -> int:
+    """ns UTC at random: of a living day in its first minutes, since all before it must happen, too."""
+    if isinstance(recording, Recording):
+        times = recording.snapshots["time"]
+        return int(times[int(rng.integers(20, max(21, len(times) - 4 * WINDOW_S)))])
+    halves = recording.events["time"][recording.events["kind"] == STIR]
+    if not len(halves):
+        raise ConfigError("random compositions need days of snapshots or of a living crowd; choose other ones")
+    return int(halves[int(rng.integers(20, max(21, min(len(halves), _EARLY) - 4 * WINDOW_S)))])
+
+
 def play_composition(
     config: StressConfig, story: Story, scene: Scene, rng: np.random.Generator, counts: Counter[str]
 ) -> dict[str, int]:
@@ -122,8 +133,8 @@ def play_composition(
     story.paint(scene)
     seat = stressed_seat(config, scene)
     guard = Guard(scene, seat.position_limit)
-    market = Market(feed_of_scene(scene))
-    if not any(isinstance(shock, _ORDERS_BEYOND) for shock in story.shocks):
+    market = Market(market_feed(scene))
+    if scene.living is None and not any(isinstance(shock, _ORDERS_BEYOND) for shock in story.shocks):
         market.start([], 0, 2**62)
         market.run()
         guard.alone(market)

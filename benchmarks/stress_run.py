@@ -33,6 +33,8 @@ class Stressed:
         self._now = -_FOREVER
         self._sent: dict[int, dict[int, int]] = {}  # by seat, messages by second
         self._before: dict[int, int] = {}
+        self._locked: dict[int, int] = {}  # by seat, ns in which the market was locked at a daily limit
+        self._lock: dict[int, int] = {}  # by seat, ns UTC of its last look, where that was locked
 
     @property
     def beside(self) -> list[Seat]:
@@ -46,16 +48,20 @@ class Stressed:
         mine = self._sent.setdefault(seat, {})
         mine[second] = mine.get(second, 0) + sent - self._before.get(seat, 0)
         self._before[seat] = sent
+        self._locked[seat] = self._locked.get(seat, 0) + int(look["time"]) - self._lock.pop(seat, int(look["time"]))
+        if _locked(look):
+            self._lock[seat] = int(look["time"])
         looks = self.line.deliver(seat, look)
         self.guard.look(market, seat, looks)
         return looks
 
     def notes(self, market: Market, seat: int) -> dict[str, int]:
-        """Messages in the worst second, margin calls, refusals and broken invariants."""
+        """Messages in the worst second, time in a locked market, margin calls, refusals and broken invariants."""
         s = market.venue[0]["seat"][seat]
         self.guard.end(market, seat)
         return {
             f"{_PREFIX}worst_second": max(self._sent.get(seat, {}).values(), default=0),
+            f"{_PREFIX}locked_ms": self._locked.get(seat, 0) // 1_000_000,
             f"{_PREFIX}margin_calls": int(s["calls"]),
             f"{_PREFIX}liquidated": int(s["liquidated"]),
             f"{_PREFIX}capital": round(self.capital),
@@ -84,6 +90,15 @@ class Stressed:
         ahead = [edge for patch in self.scene.patches for edge in (patch.start, patch.end) if edge > now]
         ahead += [self.large.next(now)] if self.large else []
         venue["pause"] = self._now = min(ahead, default=_FOREVER)
+
+
+def _locked(look: Any) -> bool:
+    """Whether the one side that there is stands at its daily limit, and nobody on the other."""
+    bids, asks = bool(look["bid_size"][0]), bool(look["ask_size"][0])
+    return bool(
+        (bids and not asks and look["bid"][0] == look["upper"])
+        or (asks and not bids and look["ask"][0] == look["lower"])
+    )
 
 
 def together(*watches: Watch) -> Watch:

@@ -13,7 +13,6 @@ from lobarena.data.schema import TRADING
 STEP_NS = 500_000_000
 A_SECOND = 2  # steps
 WINDOW_NS = 300 * 10**9  # over which the volatility of recorded days is judged
-SETTLING_S = 30  # at the start of a regime, left out
 _EDGE_NS, _HOLE_NS = 15 * 10**9, 30 * 10**9  # silence at a window's ends, and inside it, that spoils the window
 
 
@@ -81,13 +80,3 @@ def by_volatility(windows: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
     values = np.array([_volatility([rows], 10) for rows in windows])
     part = np.searchsorted(np.quantile(values, [1 / 3, 2 / 3]), values)
     return [[rows for rows, mine in zip(windows, part, strict=True) if mine == regime] for regime in range(3)]
-
-
-def by_spans(shots: np.ndarray, spans: np.ndarray) -> list[list[np.ndarray]]:
-    """The stretches of each regime of a synthetic day, less their first half minute; spans as of `regime_spans`."""
-    found: list[list[np.ndarray]] = [[], [], []]
-    for start, end, regime in spans.tolist():
-        inside = (shots["time"] > start + SETTLING_S * 10**9) & (shots["time"] <= end) & (shots["kind"] == TRADING)
-        if np.count_nonzero(inside) > 60 * A_SECOND:
-            found[regime].append(shots[inside])
-    return found

@@ -11,7 +11,7 @@ from lobarena.terminal import STDOUT, Json, console, progress, table, write_json
 FIT_EXAMPLE = "Example: lobarena data fit --data catalogue --contracts RB1901 --out rb.toml"
 EXAMPLE = "Example: lobarena data crowd --fit rb.toml --days 5 --seed 1 --regimes wild --out made"
 
-Minutes = Annotated[int, typer.Option(min=10, help="Made-up market minutes that a trial is judged by, on two days.")]
+Minutes = Annotated[int, typer.Option(min=10, help="Made-up market minutes of each day that a trial is judged by.")]
 
 
 def fit(
@@ -22,6 +22,10 @@ def fit(
     ] = Path("fits"),
     trials: Annotated[int, typer.Option(min=1, help="Of the search.")] = 600,
     minutes: Minutes = 30,
+    days: Annotated[int, typer.Option(min=1, help="Made-up days that a trial is judged by.")] = 2,
+    start: Annotated[
+        Path | None, typer.Option(metavar="TOML", help="A fit to begin near, in place of anywhere.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the search.")] = 0,
     share: Annotated[float, typer.Option(min=0.05, max=1, help="Of a contract's only day, to fit to.")] = 0.6,
     json: Json = None,
@@ -30,17 +34,19 @@ def fit(
     from lobarena.benchmarks.crowd_counts import counted
     from lobarena.benchmarks.crowd_days import halves, symbols_of
     from lobarena.benchmarks.crowd_search import search
-    from lobarena.sim.hawkes.fit import as_toml, branching_ratio
+    from lobarena.sim.hawkes.fit import as_toml, branching_ratio, load
 
     chosen = [name.strip().upper() for name in contracts.split(",") if name.strip()] or symbols_of(data)
+    begin = load(start) if start else None
     rows: list[dict[str, Any]] = []
     (out.parent if out.suffix == ".toml" else out).mkdir(parents=True, exist_ok=True)  # before the long search
     for symbol in chosen:
         parts = halves(data, symbol, share)
-        source = f"{parts.train_text}; {trials} trials of simulated moments, {minutes} min, seed {seed}"
+        source = f"{parts.train_text}; {trials} trials of simulated moments, {days} x {minutes} min, seed {seed}"
+        source += f", from {begin.source.partition('; ')[2]}" if begin else ""
         known = counted(parts.train, parts.contract, source)
         with progress(f"{symbol}: kernels compile on first use, a minute") as advance:
-            found, distance = search(known, trials, seed, minutes, advance)
+            found, distance = search(known, trials, seed, minutes, advance, days=days, start=begin)
         file = out if len(chosen) == 1 and out.suffix == ".toml" else out / f"{symbol.lower()}.toml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(as_toml(found), encoding="utf-8")

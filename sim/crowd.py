@@ -18,6 +18,7 @@ from lobarena.data.schema import (
     STAND,
     STIR,
     SWEEP,
+    SWELL,
     TAKE,
     TRADE,
     UNCROSS,
@@ -27,7 +28,8 @@ from lobarena.sim._jit import inline, kernel
 from lobarena.sim.auction import uncross
 from lobarena.sim.bits import next_level
 from lobarena.sim.exchange import record, remark, withdraw_all
-from lobarena.sim.hawkes.stir import wake
+from lobarena.sim.hawkes.hear import hear
+from lobarena.sim.hawkes.stir import swell, wake
 from lobarena.sim.impact import forgive, less_owed, owe
 from lobarena.sim.levels import clear_crowd, raise_level, refill, set_level, trade_at
 from lobarena.sim.matching import cancel, find, reduce, rest, submit
@@ -57,7 +59,9 @@ def apply(book, venue, event, order):
             if venue["seats"] > 0:
                 remark(book, venue)
             fills, _, _ = submit(book, CROWD, side, index, size, IOC, STP_OFF)
-            size -= record(book, venue, fills, own, QUEUE_REACHED, NONE)
+            lots = record(book, venue, fills, own, QUEUE_REACHED, NONE)
+            hear(venue, side, lots)
+            size -= lots
             if kind == SWEEP:
                 _owe_all(book, venue, fills)
         venue["unfilled"] += size
@@ -73,6 +77,8 @@ def apply(book, venue, event, order):
         clear_crowd(book)
     elif kind == STIR:
         wake(book, venue, event)
+    elif kind == SWELL:
+        swell(venue, event)
     elif kind == STAND:
         rest(book, CROWD, side, index, size)
     elif kind == UNCROSS:

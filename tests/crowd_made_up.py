@@ -12,7 +12,7 @@ NUMBERS: dict[str, Any] = {
     "code": "RB",
     "source": "made up for tests",
     "orders": {
-        "take": 2.0, "near": 8.0, "far": 12.0, "reach": 4, "improve": 0.8, "heal": 3, "usual": 1,
+        "take": 2.0, "near": 8.0, "far": 12.0, "reach": 4, "improve": 0.8, "heal": 3, "usual": 1, "walk": 0.2,
         "cancel": 0.3, "cancel_behind": 0.1, "later": 0.6,
     },
     "sizes": {"limit": 8, "limit_tail": 2.5, "take": 6, "take_tail": 2.5},
@@ -21,6 +21,7 @@ NUMBERS: dict[str, Any] = {
         "near_cancel": (0.1, 0.1), "cancel_near": (0.1, 0.1), "cancel_cancel": (0.1, 0.05),
         "fast_s": 0.2, "slow_s": 8, "slow": 0.5,
     },
+    "swell": {"depth": 0.4, "depth_s": 30, "press": 0.2, "press_s": 20},
     "price": {
         "level": 3770, "volatility": 0.2, "impact": 0.08, "tilt": 0.6, "lean": 0.3, "edge": 0.5, "chase": 2.0,
         "pull": 0.5, "news": 6, "jump": 3,

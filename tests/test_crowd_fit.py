@@ -116,6 +116,8 @@ def test_other_seeds_days_and_regimes_are_other_days():
         "not a number",
         "negative",
         "no pace",
+        "no depth",
+        "a half second without its depth",
         "no seed",
         "no side",
         "no order",
@@ -145,6 +147,10 @@ def test_a_damaged_living_day_is_refused(spoil):
         events["time"][events["kind"] != STIR] = events["time"][events["kind"] == STIR][0]
     elif spoil == "price out of the world":
         events["price"][-1] = made.upper + 100
+    elif spoil == "no depth":
+        events["u"][-2] = 0
+    elif spoil == "a half second without its depth":
+        events = np.delete(events, len(events) - 2)
     elif spoil == "no pace":
         events["u"][-1] = 0
     else:

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crowd_made_up import DAY, FIT, feed
+from crowd_made_up import DAY, FIT, changed, feed
 
-from lobarena.data.schema import ASK, BID, CONTINUOUS, SNAPSHOT, STIR
+from lobarena.data.schema import ASK, BID, CONTINUOUS, SNAPSHOT, STIR, SWELL
 from lobarena.sim.book import rest
 from lobarena.sim.checkpoint import checkpoints, resume
 from lobarena.sim.feed import Feed
 from lobarena.sim.hawkes.day import living_day, living_feed
-from lobarena.sim.hawkes.fit import packaged
+from lobarena.sim.hawkes.fit import Fit, packaged
 from lobarena.sim.hawkes.hear import excite, hear
 from lobarena.sim.hawkes.record import recorded
-from lobarena.sim.hawkes.stir import intensities
+from lobarena.sim.hawkes.stir import act, intensities
 from lobarena.sim.hawkes.traits import CANCEL, NEAR, TAKE
 from lobarena.sim.market import Market, Rules, Seat
 from lobarena.sim.matching import remove
@@ -176,6 +176,9 @@ def test_buyers_and_sellers_are_mirror_images():
     mood = mirrored.venue[0]["mood"]
     mood["reference"] = centre - venue["mood"]["reference"] - venue["mood"]["shift"]
     mood["excited"] = venue["mood"]["excited"][:, ::-1]
+    mood["regime"], mood["swell"] = venue["mood"]["regime"], venue["mood"]["swell"]
+    mood["press"] = -venue["mood"]["press"]
+    assert mood["press"] != 0
     after = _rates(mirrored)
     pairs = before[:10].reshape(5, 2)[:, ::-1].reshape(-1)
     np.testing.assert_allclose(after[:10], pairs, rtol=1e-12)
@@ -187,11 +190,52 @@ def _rates(market: Market) -> np.ndarray:
     return np.array(market.venue[0]["mood"]["rates"])
 
 
+def swollen(factor: float, press: float = 0.0) -> np.ndarray:
+    """Snapshots of three minutes in which limit orders are so many times as large, and so much more is bought."""
+    made = living_day(Fit.model_validate(changed("swell", depth=0, press=0)), DAY, 0, 3)
+    rows = made.events["kind"] == SWELL
+    made.events["u"][rows], made.events["price"][rows] = factor, round(1_000 * press)
+    return recorded(living_feed(made)).snapshots[121:]
+
+
+def test_where_limit_orders_are_larger_more_lots_stand_and_as_many_orders_leave():
+    small, large = (swollen(factor)["bid_size"][:, 0].mean() for factor in (0.5, 4))
+    assert 4 < large / small < 16  # eight times, but for what is taken
+
+
+def test_programmes_of_buyers_buy_more_than_is_sold():
+    def bought(rows: np.ndarray) -> float:
+        mid = (rows["bid"][:-1, 0] + rows["ask"][:-1, 0]) / 2
+        lots = np.diff(rows["volume"])
+        return float((lots * np.sign(rows["last"][1:] - mid)).sum() / lots.sum())
+
+    up, down = bought(swollen(1, 0.8)), bought(swollen(1, -0.8))
+    assert up > 0.15
+    assert down < -0.15
+
+
+@pytest.mark.parametrize(("walk", "levels"), [(0, 1), (1, 4)])
+def test_only_orders_that_walk_take_behind_the_best_price_and_not_far(walk, levels):
+    numbers = changed("orders", walk=walk) | {"sizes": FIT.sizes.model_dump() | {"take": 2_000.0}}
+    market = Market(living_feed(living_day(Fit.model_validate(numbers), DAY, 0, 1)))
+    market.start([], 0, 2**62)
+    market.venue[0]["pause"] = int(market.feed.sessions[0, 0]) + 5 * SECOND
+    assert market.run() == PAUSED
+    book, venue = market.book[0], market.venue[0]
+    asks = book["level"]["size"][len(book["level"]) // 2 :]
+    best = int(book["best"][ASK])
+    before = asks[best : best + 8].copy()
+    act(book, venue, 0.0, 0.5, 0.999, 0.5)  # a buyer's market order, the largest
+    assert asks[best : best + levels].sum() == 0
+    assert (asks[best + levels : best + 8] == before[levels:]).all()
+    assert before[1:4].sum() > 0
+
+
 @pytest.mark.parametrize("side", [BID, ASK])
 def test_a_side_that_nobody_quotes_draws_makers_whatever_the_price_they_expect(side):
     market = Market(feed())
     venue, book = market.venue[0], market.book[0]
-    venue["traits"] = market.feed.traits[0]
+    venue["traits"], venue["mood"]["swell"] = market.feed.traits[0], 1.0
     centre = 2_000
     venue["mood"]["reference"] = centre + (-6 if side == BID else 6)  # which drives that side's makers away
     for x in (centre - 1, centre):

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from days import random_recording
+from seen import Seen, Still, said
 from test_levels import record
 
-from lobarena.benchmarks.invariants import INVARIANTS, Guard
+from lobarena.benchmarks.invariants import INVARIANTS
 from lobarena.benchmarks.shock_episodes import FOLDER, Story, library
-from lobarena.benchmarks.stress_random import Chaotic
-from lobarena.benchmarks.stress_run import Stressed
 from lobarena.data.importers import read
 from lobarena.data.recording import Recording
 from lobarena.data.schema import ASK, BID, BREAK, CALL, CONTINUOUS, LEVEL, TRADE
-from lobarena.sim.market import Market, Rules, Seat
+from lobarena.sim.market import Seat
 from lobarena.sim.shocks.ladder import Spoof, Spread, Withdraw
 from lobarena.sim.shocks.orders import Stuff, Sweep
 from lobarena.sim.shocks.prices import Move, Volatility
@@ -29,7 +28,6 @@ from lobarena.sim.synthetic import embedded
 from lobarena.sim.types import GATE_SHUT
 
 MINUTES = 6
-SEAT = Seat(position_limit=20)
 NAMES = [path.stem for path in sorted(FOLDER.glob("*.toml"))]
 
 
@@ -49,52 +47,6 @@ def recorded(shared_data: Path) -> Recording:
 def window(day: Recording, *shocks: Shock, minutes: float = MINUTES) -> Scene:
     opens = int(day.snapshots["time"][3_000])
     return Story("test", "a test", shocks).paint(scene_of(day, opens, opens + round(minutes * 60 * SECOND)))
-
-
-class Seen:
-    """One seat through a window: its looks as bytes by time, and what did not hold."""
-
-    def __init__(self, scene: Scene, agent: Any = None, seat: Seat = SEAT, impact: str = "decay") -> None:
-        self.guard = Guard(scene, seat.position_limit)
-        self.market = Market(feed_of_scene(scene), Rules(impact=impact))
-        self.market.start([], 0, 2**62)
-        self.market.run()
-        self.guard.alone(self.market)
-        wire = self.wire = Stressed(scene, self.guard)
-        self.market.start([seat, *wire.beside], scene.opens, scene.closes)
-        wire.watch(self.market)
-        agent = agent or Chaotic(np.random.default_rng(1))
-        agent.limit = seat.position_limit
-        self.looks: list[Any] = []
-        while (number := self.market.run()) != 0:
-            if number < 0:
-                wire.watch(self.market)
-                continue
-            quotes = None
-            for look in wire.deliver(self.market, number, self.market.observation(number)):
-                self.looks.append(look.copy())
-                quotes = agent.act(look)
-            if quotes is None:
-                self.market.decide(number, keep=True)
-            else:
-                self.market.decide(number, quotes.bids, quotes.asks, quotes.take, thinking_ns=1_000_000)
-        self.guard.end(self.market, 1)
-
-    @property
-    def account(self) -> Any:
-        return self.market.venue[0]["seat"][1]
-
-    def mids(self) -> np.ndarray:
-        return np.array([(int(look["bid"][0]) + int(look["ask"][0])) / 2 for look in self.looks])
-
-
-class Still:
-    """An agent that does nothing."""
-
-    limit = 0
-
-    def act(self, look: Any) -> None:
-        """Keep."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -120,11 +72,6 @@ def keeps_what_it_says(day: Recording, story: Story) -> tuple[Seen, Seen]:
     assert len(before) > 50
     assert before == [said(look) for look in shocked.looks[: len(before)]]
     return calm, shocked
-
-
-def said(look: Any) -> bytes:
-    """Every field; the bytes between fields say nothing."""
-    return b"".join(look[name].tobytes() for name in look.dtype.names)
 
 
 def test_every_invariant_is_promised_by_some_episode_and_broken_ones_are_told(day: Recording) -> None:

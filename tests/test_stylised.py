@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lobarena.benchmarks.stylised import STEP_NS, by_spans, by_volatility, measure, windows_of
+from lobarena.benchmarks.stylised import STEP_NS, by_volatility, measure, windows_of
 from lobarena.data.schema import AUCTION, SNAPSHOT
 
 
@@ -65,11 +65,3 @@ def test_windows_fall_into_terciles_of_volatility():
     calm, normal, wild = by_volatility(windows)
     assert [part[0] is windows[k] for part, k in ((calm, 1), (normal, 0), (wild, 2))] == [True] * 3
     assert [len(part) for part in (calm, normal, wild)] == [2, 2, 2]
-
-
-def test_spans_cut_a_day_and_leave_out_the_first_half_minute_of_each():
-    spans = np.array([[0, 200 * 10**9, 2], [200 * 10**9, 300 * 10**9, 0], [300 * 10**9, 310 * 10**9, 1]])
-    calm, normal, wild = by_spans(flat(), spans)
-    assert [len(rows) for rows in wild] == [2 * 170]
-    assert (calm, normal) == ([calm[0]], [])
-    assert calm[0]["time"][0] == 230 * 10**9 + STEP_NS

@@ -11,8 +11,8 @@ from lobarena.data.recording import NOTED, Recording
 from lobarena.data.schema import AUCTION, LEVELS, SNAPSHOT, TRADING, UNKNOWN
 from lobarena.data.sessions import session_times
 from lobarena.sim.feed import snapshot_feed
+from lobarena.sim.hawkes.traits import REGIMES
 from lobarena.sim.market import Market
-from lobarena.sim.profiles import REGIMES
 from lobarena.sim.synthetic import CODES, DAYS, embedded, embedded_root, regime_spans, synthetic_day
 
 DAY = DAYS[0]

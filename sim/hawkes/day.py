@@ -13,7 +13,7 @@ import numpy as np
 
 from lobarena.data.contracts import CONTRACTS, Contract
 from lobarena.data.recording import DataError, EventRecording
-from lobarena.data.schema import ASK, BID, EVENT, MARK, SNAPSHOT, STAND, STIR, TRAIT, UNCROSS
+from lobarena.data.schema import ASK, BID, BOTH, EVENT, MARK, SNAPSHOT, STAND, STIR, SWELL, TRAIT, UNCROSS
 from lobarena.data.sessions import session_times
 from lobarena.sim.feed import MARGIN_TICKS, Feed, with_phases
 from lobarena.sim.hawkes.fit import Fit, regime_names, traits_of
@@ -25,6 +25,8 @@ PERIOD_NS, PERIOD_S = 500_000_000, 0.5  # of the rows
 AUCTION_NS = 59_500_000_000  # before the session, when the auction matches and its row is published
 _SETTLE_SD, _GAP_SD = 0.01, 0.003  # of the settlement about the fit's price, of the opening about the settlement
 _SLOWEST, _FASTEST = 0.05, 20.0  # pace
+_SMALLEST, _LARGEST = 0.2, 5.0  # factor on the size of limit orders
+_PRESS = 0.9  # of one, by which programmes of a side may prevail
 _MOST = 100_000  # lots of one order: a full book of them is within the 32 bits of a level
 
 
@@ -47,7 +49,8 @@ def living_day(
     lower, upper = settle - limit, settle + limit
     turns = _chain(fit, [REGIMES.index(name) for name in regimes], len(times), rng)
     jumps, alarm = _news(fit, len(times), rng)
-    pace = np.clip(_spells(fit, len(times), rng) * np.array(fit.regimes.pace)[turns] * alarm, _SLOWEST, _FASTEST)
+    spells = _log_normal(fit.pace.swing, _wander(fit.pace.spell_s, len(times), rng))
+    pace = np.clip(spells * np.array(fit.regimes.pace)[turns] * alarm, _SLOWEST, _FASTEST)
     steps = fit.price.volatility * np.array(fit.regimes.volatility)[turns] * np.sqrt(PERIOD_S * pace)
     opening = settle + _GAP_SD * settle * float(np.clip(rng.standard_normal(), -3, 3))
     reference = np.clip(opening + np.cumsum(steps * rng.standard_normal(len(times)) + jumps), lower + 2, upper - 2)
@@ -57,11 +60,18 @@ def living_day(
     stirs["price"] = np.floor(reference)
     stirs["size"] = np.floor(1_000 * (reference - np.floor(reference)))
     stirs["ref"] = rng.integers(1, 2**62, len(times))  # a generator of nought would stand still
+    swells = np.zeros(len(times), EVENT)
+    deep = _log_normal(fit.swell.depth, _wander(fit.swell.depth_s, len(times), rng))
+    press = np.clip(fit.swell.press * _wander(fit.swell.press_s, len(times), rng), -_PRESS, _PRESS)
+    swells["time"], swells["kind"], swells["ref"], swells["side"] = times, SWELL, NONE, BOTH
+    swells["u"], swells["price"] = np.clip(deep, _SMALLEST, _LARGEST), np.rint(1_000 * press)
     traits = traits_of(fit)
-    book = _opening(fit, traits[0], turns[0], float(reference[0]), rng)
+    factor = float(traits[0]["depth"][turns[0]]) * float(swells["u"][0])
+    book = _opening(fit, traits[0], factor, float(reference[0]), rng)
     book = book[(book["kind"] == UNCROSS) | ((book["price"] >= lower) & (book["price"] <= upper))]
-    events = np.concatenate([_written(traits), book, stirs])
-    events["time"][: len(events) - len(stirs)] = times[0] - AUCTION_NS
+    halves = np.stack([swells, stirs], axis=1).reshape(-1)
+    events = np.concatenate([_written(traits), book, halves])
+    events["time"][: len(events) - len(halves)] = times[0] - AUCTION_NS
     return EventRecording(
         contract=contract,
         symbol=contract.symbol,
@@ -117,14 +127,16 @@ def living_feed(recording: EventRecording, publish_ms: int = 500, digest: str = 
 def _check(acts: np.ndarray, what: str, lower: int, upper: int) -> int:
     """ns UTC of the opening auction; DataError unless every row is one that a kernel may act upon.
 
-    They are orders, then the auction that matches them, then the half seconds.
+    They are orders, then the auction that matches them, then two rows for each half second.
     """
     again = "make the day again"
     if (np.diff(acts["time"]) < 0).any():
         raise DataError(f"{what}: its rows are not in the order of time; {again}")
     stands = int(np.argmax(acts["kind"] != STAND))
-    book, auction, stirs = acts[:stands], acts[stands : stands + 1], acts[stands + 1 :]
-    if auction["kind"].tolist() != [UNCROSS] or (stirs["kind"] != STIR).any() or not len(stirs):
+    book, auction = acts[:stands], acts[stands : stands + 1]
+    swells, stirs = acts[stands + 1 :: 2], acts[stands + 2 :: 2]
+    kinds = [auction["kind"].tolist(), set(swells["kind"].tolist()), set(stirs["kind"].tolist())]
+    if kinds != [[UNCROSS], {SWELL}, {STIR}] or not np.array_equal(swells["time"], stirs["time"]):
         raise DataError(f"{what}: its rows are no orders, auction and half seconds, in this order; {again}")
     opened = int(auction["time"][0])
     if stirs["time"][0] <= opened:
@@ -132,8 +144,10 @@ def _check(acts: np.ndarray, what: str, lower: int, upper: int) -> int:
     sane = np.isfinite(stirs["u"]) & (stirs["u"] > 0) & (stirs["u"] <= _FASTEST) & (stirs["ref"] > 0)
     sane &= (stirs["side"] >= 0) & (stirs["side"] < len(REGIMES)) & (stirs["size"] >= 0) & (stirs["size"] < 1_000)
     sane &= (stirs["price"] >= lower - MARGIN_TICKS) & (stirs["price"] <= upper + MARGIN_TICKS)
+    sane &= (swells["u"] >= _SMALLEST) & (swells["u"] <= _LARGEST) & (np.abs(swells["price"]) <= 1_000 * _PRESS)
+    sane &= (swells["side"] == BOTH) & (swells["size"] == 0)
     if not sane.all():
-        raise DataError(f"{what}: half second {int(np.argmin(sane))} has no pace, regime, price or seed; {again}")
+        raise DataError(f"{what}: half second {int(np.argmin(sane))} has a number that no crowd has; {again}")
     sane = np.isin(book["side"], (BID, ASK)) & (book["size"] > 0) & (book["size"] <= _MOST)
     sane &= (book["price"] >= lower) & (book["price"] <= upper)
     if not sane.all():
@@ -164,14 +178,19 @@ def _chain(fit: Fit, allowed: Sequence[int], n: int, rng: np.random.Generator) -
     return turns
 
 
-def _spells(fit: Fit, n: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) f8, mean 1: the exponential of a wandering normal number that forgets itself in `spell_s`."""
-    kept = float(np.exp(-PERIOD_S / fit.pace.spell_s))
+def _log_normal(sd: float, wander: np.ndarray) -> np.ndarray:
+    """(n,) f8, mean 1 in the long run."""
+    return np.asarray(np.exp(sd * wander - sd**2 / 2))
+
+
+def _wander(spell_s: float, n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n,) f8: a standard normal number each half second that forgets itself in `spell_s` (an AR(1) process)."""
+    kept = float(np.exp(-PERIOD_S / spell_s))
     state, wander = float(rng.standard_normal()), np.zeros(n)
     for k, step in enumerate((np.sqrt(1 - kept**2) * rng.standard_normal(n)).tolist()):
         state = kept * state + step
         wander[k] = state
-    return np.asarray(np.exp(fit.pace.swing * wander - fit.pace.swing**2 / 2))
+    return wander
 
 
 def _news(fit: Fit, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -186,7 +205,7 @@ def _news(fit: Fit, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.nd
     return jumps, alarm
 
 
-def _opening(fit: Fit, traits: np.void, regime: int, reference: float, rng: np.random.Generator) -> np.ndarray:
+def _opening(fit: Fit, traits: np.void, factor: float, reference: float, rng: np.random.Generator) -> np.ndarray:
     """(m,) EVENT: the orders of the opening auction, as many at each price as would come and go there, and its match.
 
     As many again as stand at the best price are ready to pay a tick more than the reference price, or to take less.
@@ -203,7 +222,7 @@ def _opening(fit: Fit, traits: np.void, regime: int, reference: float, rng: np.r
             one = np.zeros(max(1 if distance < 2 else 0, int(count)), EVENT)
             one["kind"], one["side"], one["ref"] = STAND, side, NONE
             one["price"] = middle - distance if side == BID else middle + 1 + distance
-            one["size"] = np.maximum(1, np.rint(rng.choice(traits["limit_size"], len(one)) * traits["depth"][regime]))
+            one["size"] = np.maximum(1, np.rint(rng.choice(traits["limit_size"], len(one)) * factor))
             rows.append(one)
     match = np.zeros(1, EVENT)
     match["kind"], match["ref"], match["price"] = UNCROSS, NONE, middle
@@ -231,8 +250,8 @@ def _read(rows: np.ndarray, what: str) -> np.ndarray:
         found[0][name] = numbers[start : start + count].reshape(found[0][name].shape)
         start += count
     t = found[0]
-    sizes = max(int(t["limit_size"].max()) * float(max(1.0, t["depth"].max())), int(t["take_size"].max()))
+    sizes = max(int(t["limit_size"].max()) * float(max(1.0, t["depth"].max())) * _LARGEST, int(t["take_size"].max()))
     whole = min(t["bound"], t["limit_mean"], t["take_mean"]) > 0 and t["bound"] <= 1e5 and sizes <= _MOST
-    if not whole or t["tilt"] >= 1 or t["place"] > 1 or t["distance"].max() > REACH:
+    if not whole or t["tilt"] >= 1 or max(t["place"], t["walk"]) > 1 or t["distance"].max() > REACH:
         raise DataError(f"{what}: the crowd's traits are no crowd's; make the day again")
     return found

@@ -22,11 +22,13 @@ def lots_at(book, side, price):
 
 
 @kernel
-def price_of(traits, side, bid, ask, behind, centre):
+def price_of(venue, side, bid, ask, behind):
     """Level index of a limit order so far behind its side's best; nobody offers what would be acted upon at once."""
+    mood = venue["mood"]
+    centre, edge = mood["reference"] + mood["shift"], venue["traits"]["edge"] - mood["shy"]
     if side == BID:
-        return min(bid - behind, np.int64(np.floor(centre + traits["edge"])))
-    return max(ask + behind, np.int64(np.ceil(centre - traits["edge"])))
+        return min(bid - behind, np.int64(np.floor(centre + edge)))
+    return max(ask + behind, np.int64(np.ceil(centre - edge)))
 
 
 @kernel
@@ -95,11 +97,15 @@ def cancel_one(book, side, price, half, place, later):
 
 @kernel
 def chase(book, venue, bid, ask, which):
-    """The reference price lies beyond a best price: makers withdraw that level, or a taker sweeps it."""
+    """The reference price lies beyond a best price: makers withdraw that level, or a taker sweeps it.
+
+    Where it is only nearer than makers like, they withdraw.
+    """
     mood, traits = venue["mood"], venue["traits"]
-    side = BID if mood["reference"] + mood["shift"] > ask else ASK
+    centre = mood["reference"] + mood["shift"]
+    side = BID if centre - ask > traits["edge"] - mood["shy"] else ASK
     price = ask if side == BID else bid
-    if which < traits["pull"]:
+    if which < traits["pull"] or max(centre - ask, bid - centre) <= traits["edge"]:
         leave(book, 1 - side, price)
         return
     lots = take(book, venue, side, price, np.int64(max(1.0, lots_at(book, 1 - side, price))))

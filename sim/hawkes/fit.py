@@ -40,6 +40,7 @@ class Orders(_Part):
     improve: Share = Field(description="near ones that go inside a spread of more than a tick")
     heal: float = Field(ge=0, le=50, description="growth of their rate for each tick of the spread beyond the usual")
     usual: float = Field(ge=1, le=100, description="ticks, the usual spread")
+    walk: Share = Field(description="market orders that go on behind the best price, up to three ticks")
     cancel: Rate = Field(description="of each order at the best price")
     cancel_behind: Rate = Field(description="of each order behind it")
     later: Share = Field(description="cancels that fall on the later half of their queue's lots")
@@ -67,6 +68,15 @@ class Excitement(_Part):
     fast_s: float = Field(gt=1e-3, le=60, description="s, mean delay of fast excitement")
     slow_s: float = Field(gt=1e-2, le=3600, description="s, mean delay of slow excitement")
     slow: Share = Field(description="share of market orders' offspring that is slow")
+
+
+class Swell(_Part):
+    """How large limit orders are, now and then, and which side long programmes of market orders are on."""
+
+    depth: float = Field(ge=0, le=2, description="sd of the log of the size of limit orders within a regime")
+    depth_s: float = Field(gt=0.5, le=36_000, description="s, how long large or small ones last")
+    press: float = Field(ge=0, le=0.6, description="sd of the share by which programmes of one side prevail")
+    press_s: float = Field(gt=0.5, le=36_000, description="s, how long they do")
 
 
 class Price(_Part):
@@ -120,6 +130,7 @@ class Fit(_Part):
     orders: Orders
     sizes: Sizes
     excitement: Excitement
+    swell: Swell
     price: Price
     pace: Pace
     regimes: Regimes
@@ -158,7 +169,7 @@ def traits_of(fit: Fit) -> np.ndarray:
     """(1,) TRAITS for the kernels."""
     found = np.zeros(1, TRAITS)
     t, o, e, p = found[0], fit.orders, fit.excitement, fit.price
-    for name in ("take", "near", "far", "improve", "heal", "usual"):
+    for name in ("take", "near", "far", "improve", "heal", "usual", "walk"):
         t[name] = getattr(o, name)
     t["cancel"], t["place"] = (o.cancel, o.cancel_behind), o.later
     for name in ("tilt", "lean", "edge", "chase", "pull", "impact"):
@@ -232,7 +243,7 @@ def packaged() -> dict[str, Fit]:
 def as_toml(fit: Fit) -> str:
     """The fit as a file, each number with what it means."""
     lines = [f'code = "{fit.code}"', f"source = {_quoted(fit.source)}"]
-    for name in ("orders", "sizes", "excitement", "price", "pace", "regimes"):
+    for name in ("orders", "sizes", "excitement", "swell", "price", "pace", "regimes"):
         part: Any = getattr(fit, name)
         lines += ["", *(f"# {line}" for line in (type(part).__doc__ or "").splitlines() if line), f"[{name}]"]
         for key, field in type(part).model_fields.items():

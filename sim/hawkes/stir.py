@@ -7,12 +7,12 @@ one depends on the book and on all trades until then, those of seats included.
 
 import numpy as np
 
-from lobarena.data.schema import ASK, BID, CONTINUOUS
+from lobarena.data.schema import ASK, BID, BOTH, CONTINUOUS
 from lobarena.sim._jit import kernel
 from lobarena.sim.hawkes.chance import exponential, uniform
 from lobarena.sim.hawkes.deeds import cancel_one, chase, crowd_at, lots_at, place_order, price_of, take, trim
 from lobarena.sim.hawkes.hear import excite, fade, move
-from lobarena.sim.hawkes.traits import CANCEL, DISTANCES, HEAVIEST, NEAR, QUANTILES, RATES, REACH, TAKE
+from lobarena.sim.hawkes.traits import CANCEL, DISTANCES, HEAVIEST, NEAR, QUANTILES, RATES, REACH, TAKE, WALK
 from lobarena.sim.state import BUFFER
 from lobarena.sim.types import MAX_SEATS
 
@@ -39,6 +39,16 @@ def wake(book, venue, event):
 
 
 @kernel
+def swell(venue, event):
+    """Another row of that half second: how large and how near limit orders are, what programmes of others press."""
+    mood = venue["mood"]
+    for side in range(2):
+        if event["side"] == BOTH or event["side"] == side:
+            mood["swell"][side] = event["u"]
+    mood["shy"], mood["press"] = event["size"], 0.001 * event["price"]
+
+
+@kernel
 def stir(book, venue, until):
     """The crowd acts up to `until` (ns UTC), or until one of its trades has set a message on its way."""
     flight = venue["flight"]
@@ -49,7 +59,7 @@ def stir(book, venue, until):
         what, which, size, place = uniform(mood), uniform(mood), uniform(mood), uniform(mood)
         mood["candidates"] += 1
         if venue["phase"] == CONTINUOUS:
-            _act(book, venue, what, which, size, place)
+            act(book, venue, what, which, size, place)
         _await(venue, now)
 
 
@@ -85,8 +95,9 @@ def intensities(book, venue):
     lean = min(0.9, max(-0.9, traits["lean"] * (centre - 0.5 * (bid + ask))))
     bids, asks = lots_at(book, BID, bid), lots_at(book, ASK, ask)
     tilt = traits["tilt"] * (bids - asks) / max(1.0, bids + asks)
-    near = 0.5 * traits["near"] * (1.0 + traits["heal"] * max(0.0, ask - bid - traits["usual"]))
-    stale = centre - ask > traits["edge"] or bid - centre > traits["edge"]
+    near = 0.5 * traits["near"] * (1.0 + traits["heal"] * max(0.0, ask - bid - traits["usual"] - 2.0 * mood["shy"]))
+    edge = traits["edge"] - mood["shy"]
+    stale = centre - ask > edge or bid - centre > edge
     for side in range(2):
         way = 1.0 if side == BID else -1.0
         takes, nears, cancels = (
@@ -94,21 +105,29 @@ def intensities(book, venue):
             excited[NEAR, side, 0] + excited[NEAR, side, 1],
             excited[CANCEL, side, 0] + excited[CANCEL, side, 1],
         )
-        rates[_TAKES + side] = (0.5 * traits["take"] + takes) * (1.0 + way * lean) * (1.0 + way * tilt)
+        takes = (0.5 * traits["take"] + takes) * (1.0 + way * mood["press"])
+        rates[_TAKES + side] = takes * (1.0 + way * lean) * (1.0 + way * tilt)
         if book["best"][side] < centre - REACH if side == BID else book["best"][side] > centre + REACH:
             # a side that nobody quotes draws makers as the widest spread does, whatever the price they expect
             rates[_NEARS + side] = 0.5 * traits["near"] * (1.0 + traits["heal"] * REACH) + nears
         else:
             rates[_NEARS + side] = (near + nears) * (1.0 + way * lean)
         rates[_FARS + side] = 0.5 * traits["far"]
-        there = lots[side, 0] / traits["limit_mean"]
+        mean = traits["limit_mean"] * size_factor(venue, side)
+        there = lots[side, 0] / mean
         rates[_CANCELS + side] = traits["cancel"][0] * there + min(cancels, cancels * there)
-        rates[_BEHIND + side] = traits["cancel"][1] * lots[side, 1] / traits["limit_mean"]
+        rates[_BEHIND + side] = traits["cancel"][1] * lots[side, 1] / mean
     rates[_CHASE] = traits["chase"] if stale else 0.0
     total = 0.0
     for band in range(RATES):
         total += rates[band]
     return total, bid, ask
+
+
+@kernel
+def size_factor(venue, side):
+    """How large limit orders of the moment are, against those that the fit tells of."""
+    return venue["traits"]["depth"][venue["mood"]["regime"]] * venue["mood"]["swell"][side]
 
 
 @kernel
@@ -130,7 +149,7 @@ def _count(book, side, best, lots):
 
 
 @kernel
-def _act(book, venue, what, which, size, place):
+def act(book, venue, what, which, size, place):
     """Thin one candidate; carry it out when it is accepted. All arguments but the records are uniform draws."""
     mood, traits = venue["mood"], venue["traits"]
     fade(mood, traits, venue["now"])
@@ -148,19 +167,20 @@ def _act(book, venue, what, which, size, place):
     side = np.int64(band % 2)
     if band < _NEARS:
         lots = np.int64(traits["take_size"][np.int64(size * QUANTILES)])
-        lots = take(book, venue, side, ask if side == BID else bid, lots)
+        further = WALK if which < traits["walk"] else 0
+        lots = take(book, venue, side, ask + further if side == BID else bid - further, lots)
         if lots > 0:
             excite(venue, TAKE, side, min(HEAVIEST, lots / traits["take_mean"]))
             move(venue, side, lots)
     elif band < _CANCELS:
-        lots = np.float64(traits["limit_size"][np.int64(size * QUANTILES)]) * traits["depth"][mood["regime"]]
+        lots = traits["limit_size"][np.int64(size * QUANTILES)] * size_factor(venue, side)
         near = band < _FARS
         behind = np.int64(0)
         if not near:
             behind = np.int64(traits["distance"][np.int64(place * DISTANCES)])
         elif ask - bid > 1 and which < traits["improve"]:
             behind = -1 - np.int64(place * place * (ask - bid - 1))
-        price = price_of(traits, side, bid, ask, behind, mood["reference"] + mood["shift"])
+        price = price_of(venue, side, bid, ask, behind)
         if place_order(book, venue, side, price, max(1, np.int64(lots + 0.5))) and near:
             excite(venue, NEAR, side, 1.0)
     elif band < _BEHIND:

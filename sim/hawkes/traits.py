@@ -13,6 +13,7 @@ FAST, SLOW = 0, 1  # the two speeds at which excitement fades
 SAME, OTHER = 0, 1  # side of what is excited, seen from what excites
 QUANTILES = 512  # of a size distribution; its tail is cut at the last one's middle, 99.9 %
 DISTANCES = 128  # likewise, of the distance of the limit orders behind the best
+WALK = 3  # ticks behind the best price that those go
 HEAVIEST = 8.0  # mean market orders that the largest one excites like
 RATES = 11  # bands of the total intensity
 
@@ -27,6 +28,7 @@ TRAITS = np.dtype(
         ("usual", "f8"),  # ticks, the spread beyond which that begins
         ("cancel", "f8", (2,)),  # 1/s, of each standing order: at the best price, behind it
         ("place", "f8"),  # 0 to 1, share of cancels that fall on the later half of a queue's lots
+        ("walk", "f8"),  # share of market orders that go on behind the best price
         ("excite", "f8", (3, 3, 2, 2)),  # 1/s that one event adds: excited kind, exciting kind, SAME/OTHER, FAST/SLOW
         ("fade", "f8", (2,)),  # 1/s, FAST and SLOW
         ("tilt", "f8"),  # 0 to 1, how the lots at the two best prices tilt market orders
@@ -52,6 +54,9 @@ MOOD = np.dtype(
         ("random", "u8"),  # state of the generator of candidates
         ("pace", "f8"),  # s of the crowd's time in one of the clock
         ("reference", "f8"),  # level index, the price nobody sees, before what trades did to it
+        ("swell", "f8", (2,)),  # factor on the size of limit orders, by side
+        ("shy", "f8"),  # ticks that makers keep further from the reference price than usual
+        ("press", "f8"),  # -1 to 1, programmes that buy less those that sell
         ("shift", "f8"),  # ticks that trades have moved it
         ("excited", "f8", (3, 2, 2)),  # 1/s: kind, side, FAST/SLOW
         ("rates", "f8", (RATES,)),  # 1/s, of the last candidate's bands

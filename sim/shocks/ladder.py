@@ -5,11 +5,14 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from lobarena.data.schema import AUCTION, LEVELS
-from lobarena.sim.shocks.scene import Scene
+from lobarena.data.schema import ASK, AUCTION, BID, BOTH, CANCEL, LEVELS, LIMIT
+from lobarena.sim.shocks.scene import Mood, Scene
 from lobarena.sim.shocks.shock import Shock
 
 Sides = Literal["both", "bid", "ask"]
+_SIDES = {"both": BOTH, "bid": BID, "ask": ASK}
+_GAP = 1_000_000  # ns after a publication in which a living market shows nothing of a spoofer
+_LAST = float(np.nextafter(np.float32(1), np.float32(0)))  # a cancel's draw that finds the back of the queue
 
 
 def _named(sides: Sides) -> tuple[str, ...]:
@@ -33,6 +36,8 @@ class Withdraw(Shock):
     def paint(self, scene: Scene) -> None:
         """A level that keeps anything keeps at least one lot."""
         start, end = self.span(scene)
+        kept = 1.0 - float(np.mean(self.shares))
+        scene.moods.append(Mood(start, end, round(self.back_s * 1e9), _SIDES[self.sides], kept))
         rows = scene.after(start, end + round(self.back_s * 1e9))
         since = (scene.rows["time"][rows] - end) / 1e9
         left = 1.0 - np.clip(since / self.back_s if self.back_s else np.zeros(len(rows)), 0.0, 1.0)
@@ -62,8 +67,11 @@ class Spread(Shock):
 
     def paint(self, scene: Scene) -> None:
         """Bids go down, asks go up; the mean trade goes with the side that it was nearer to."""
-        rows = scene.after(*self.span(scene))
+        span = self.span(scene)
+        rows = scene.after(*span)
         shots = scene.rows
+        usual = float(np.median(shots["ask"][:, 0] - shots["bid"][:, 0]))
+        scene.moods.append(Mood(*span, shy=max(1.0, usual) * (self.times - 1) / 2))
         bid, ask = shots["bid"][rows, 0].astype(np.int64), shots["ask"][rows, 0].astype(np.int64)
         whole = (shots["bid_size"][rows, 0] > 0) & (shots["ask_size"][rows, 0] > 0)
         more = np.where(whole, np.rint((self.times - 1) * (ask - bid)), 0).astype(np.int64)
@@ -110,4 +118,19 @@ class Spoof(Shock):
         for side, mine in ((self.side, rows[turns % 2 == 0]), (other, rows[turns % 2 == 1])):
             sizes = scene.rows[f"{side}_size"][mine]
             behind = (np.arange(LEVELS) >= self.level - 1) & (sizes > 0)
-            scene.rows[f"{side}_size"][mine] = sizes + behind * max(1, round(self.lots * scene.usual))
+            more = max(1, round(self.lots * scene.usual))
+            if scene.living is not None:
+                self._orders(scene, side, mine, behind, more)
+            scene.rows[f"{side}_size"][mine] = sizes + behind * more
+
+    def _orders(self, scene: Scene, side: str, rows: np.ndarray, behind: np.ndarray, lots: int) -> None:
+        """The same as orders, from a moment after each publication to one before the next."""
+        made, times, which = [], scene.rows["time"], _SIDES[side]  # type: ignore[index]
+        for row, levels in zip(rows.tolist(), behind, strict=True):
+            if row + 1 < len(times) and times[row + 1] - times[row] > 3 * _GAP:
+                came, went = int(times[row]) + _GAP, int(times[row + 1]) - _GAP
+                prices = scene.rows[side][row][levels].tolist()
+                made += [(came, LIMIT, which, price, lots, 0.0) for price in prices]
+                made += [(went, CANCEL, which, price, lots, _LAST) for price in prices]
+        if made:
+            scene.add(sorted(made))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lobarena.data.recording import Quarantine, Recording
-from lobarena.data.schema import ASK, AUCTION, BID, EVENT, SETTLEMENT, SNAPSHOT, UNKNOWN
+from lobarena.data.schema import ASK, AUCTION, BID, BOTH, EVENT, SETTLEMENT, SNAPSHOT, UNKNOWN
 from lobarena.sim.feed import Feed, snapshot_feed
 from lobarena.sim.line import Fault
 from lobarena.sim.random import generator
@@ -45,9 +45,24 @@ class Large:
     impact: float  # ticks that the market moves for each lot of it that the crowd takes
 
 
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """How a living crowd's makers quote for a while: smaller, or further from the price that they expect."""
+
+    start: int  # ns UTC
+    end: int
+    back: int = 0  # ns in which sizes come back, in a straight line
+    side: int = BOTH
+    factor: float = 1.0  # on the size of limit orders
+    shy: float = 0.0  # ticks
+
+
 @dataclass
 class Scene:
-    """The rows of a window with what each interval traded, and what else the shocks ask for."""
+    """The rows of a window with what each interval traded, and what else the shocks ask for.
+
+    Where the day is `living`, the rows are those of its crowd left alone, and shocks are played by `living.py`.
+    """
 
     recording: Recording
     opens: int  # ns UTC, the seats come in
@@ -67,6 +82,10 @@ class Scene:
     halts: list[tuple[int, int]] = field(default_factory=list)  # ns UTC in which nothing may trade
     spans: list[tuple[int, int]] = field(default_factory=list)  # ns UTC of every shock
     messages: int = 0  # crowd messages beyond the record
+    living: Feed | None = None  # the day, where a crowd answers
+    moves: list[tuple[int, np.ndarray, np.ndarray]] = field(default_factory=list)  # start, times (k,), ticks (k,)
+    moods: list[Mood] = field(default_factory=list)
+    auctions: list[tuple[int, int]] = field(default_factory=list)  # ns UTC and lots of those that reopen a halt
     late: list[Callable[["Scene"], None]] = field(default_factory=list)  # done when all rows are painted
 
     def begin(self, at_s: float) -> int:
@@ -97,6 +116,8 @@ class Scene:
     def displace(self, rows: np.ndarray, ticks: np.ndarray) -> None:
         """Move everything that these rows (k,) say of prices by so many ticks (k,)."""
         shots, by = self.rows, ticks.astype(np.int64)
+        if len(rows):
+            self.moves.append((int(shots["time"][max(0, rows[0] - 1)]), shots["time"][rows].copy(), by))
         for side in ("bid", "ask"):
             there = shots[side][rows] > 0
             shots[side][rows] = np.where(there, np.maximum(1, shots[side][rows] + by[:, None]), 0)
