@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from lobarena.benchmarks.crowd_counts import AIMS, Counted, counted
 from lobarena.benchmarks.crowd_facts import FACTS, PASSIVE, Facts, facts_of
-from lobarena.benchmarks.crowd_search import SPACE, distance, fit_from, search
+from lobarena.benchmarks.crowd_search import distance, judged, mean_pace, search, settled
+from lobarena.benchmarks.crowd_space import SPACE, fit_from, from_cube, point_of, to_cube
 from lobarena.benchmarks.stylised import windows_of
 from lobarena.data.catalogue import read_day, write
 from lobarena.data.contracts import CONTRACTS
@@ -240,6 +241,39 @@ def test_the_middle_of_the_space_is_a_crowd_that_can_live_and_has_about_the_righ
     fit = fit_from(known, middle | {"take_take": 0.2, "near_near": 0.1, "cancel_cancel": 0.1})
     assert fit.price.level == known.level
     assert fit.orders.take * fit.sizes.take / (1 - 0.2 - middle["take_other"]) == pytest.approx(known.lots, rel=0.2)
+
+
+def test_a_point_becomes_a_fit_and_the_fit_the_same_point():
+    known = _known()
+    place = np.linspace(0.3, 0.7, len(SPACE))
+    point = from_cube(place) | {"take_take": 0.2, "near_near": 0.1, "cancel_cancel": 0.1}
+    assert from_cube(to_cube(point)) == pytest.approx(point)
+    assert point_of(known, fit_from(known, point)) == pytest.approx(point)
+
+
+def test_a_crowd_that_is_faster_in_every_regime_is_met_by_one_of_higher_rates():
+    known = _known()
+    middle = from_cube(np.full(len(SPACE), 0.4)) | {"take_take": 0.2, "near_near": 0.1, "cancel_cancel": 0.1}
+    fit = fit_from(known, middle)
+    pace = tuple(1.2 * one for one in fit.regimes.pace)
+    faster = fit.model_copy(update={"regimes": fit.regimes.model_copy(update={"pace": pace})})
+    again = fit_from(known, point_of(known, faster))
+    assert again.orders.take == pytest.approx(1.2 * fit.orders.take)
+    assert again.orders.cancel == pytest.approx(1.2 * fit.orders.cancel)
+    assert again.excitement.fast_s == pytest.approx(fit.excitement.fast_s / 1.2)
+
+
+def test_what_a_search_found_on_lucky_days_is_settled_for_the_long_run():
+    lucky = mean_pace(FIT, DAY, 0, 10)
+    fit = settled(FIT, 10, 1)
+    assert np.mean([mean_pace(fit, DAY, seed) for seed in range(500, 540)]) == pytest.approx(lucky, rel=0.1)
+
+
+def test_a_search_that_begins_at_a_fit_is_never_further_from_the_facts_than_that():
+    known = _known()
+    near = fit_from(known, point_of(known, FIT))
+    _, found = search(known, 20, 0, 10, start=FIT)
+    assert found <= judged(near, known, 10)
 
 
 def test_a_search_is_seeded_and_gets_nearer_than_its_first_trials():

@@ -10,7 +10,10 @@ from lobarena.sim.hawkes.traits import REGIMES
 from lobarena.sim.synthetic import DAYS, synthetic_day
 
 NEAR = 0.25  # how far a synthetic market may be from the recorded one
-FAR = {("CU", "wild", "volatility_60s"): 0.35}  # known to be further (docs/synthetic.md)
+FAR = {  # known to be further (docs/synthetic.md)
+    ("CU", "wild", "volatility_60s"): 0.35,
+    ("AG", "normal", "lots"): 0.6,
+}
 
 
 @pytest.mark.realdata

@@ -104,9 +104,9 @@ def test_trades_come_in_clusters():
 
 
 def test_a_day_can_be_wild_throughout():
-    assert set(regime_spans("FU", DAY, 1, 20, ("wild",))[:, 2].tolist()) == {REGIMES.index("wild")}
-    wild, calm = (synthetic_day("FU", DAY, 1, 20, (name,)).snapshots for name in ("wild", "calm"))
-    assert wild["volume"][-1] > 1.5 * calm["volume"][-1]
+    assert set(regime_spans("CU", DAY, 1, 20, ("wild",))[:, 2].tolist()) == {REGIMES.index("wild")}
+    wild, calm = (synthetic_day("CU", DAY, 1, 20, (name,)).snapshots for name in ("wild", "calm"))
+    assert wild["volume"][-1] > 2 * calm["volume"][-1]
 
 
 @pytest.mark.parametrize("code", CODES)
