@@ -3,10 +3,11 @@
 import hashlib
 import json
 import tomllib
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -99,6 +100,15 @@ class Evidence(BaseModel):
     @classmethod
     def _gates(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         return _all_of("gate", values, ["average", "learned", "empirical", "naive", "backfitted"])
+
+    def only(self, names: Sequence[str]) -> Self:
+        """The same settings with these groups alone; ConfigError for a name that none has."""
+        known = [group.name for group in self.groups]
+        try:
+            chosen = _all_of("group", tuple(names), known)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        return self.model_copy(update={"groups": tuple(one for one in self.groups if one.name in chosen)})
 
     def plan(self, method: str, seed: int) -> Plan:
         """What a method, or an ablation of CMM, is trained by."""

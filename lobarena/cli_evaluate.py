@@ -17,6 +17,7 @@ def cmm(
         Path | None, typer.Option(metavar="TOML", help="The settings; those of the package if not given.")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER")] = Path("results/evidence"),
+    groups: Annotated[str, typer.Option(metavar="A,B,...", help="Of the settings; all if not given.")] = "",
     tables: Annotated[bool, typer.Option("--tables", help="Only write the tables of what is there.")] = False,
     json: Json = None,
 ) -> None:
@@ -32,6 +33,8 @@ def cmm(
 
     torch.set_num_threads(1)  # the same numbers whatever machine
     settings = evidence(config or CONFIGS / "evidence.toml")
+    if chosen := [name.strip() for name in groups.split(",") if name.strip()]:
+        settings = settings.only(chosen)
     if not tables:
         try:
             with progress("evidence: preparing") as advance:

@@ -92,6 +92,16 @@ def test_a_run_goes_on_where_it_stopped_and_the_test_part_is_played_once(config,
     assert after["skill"] == before["skill"]
 
 
+def test_groups_can_be_chosen_and_an_unknown_one_is_named():
+    whole = evidence(CONFIGS / "evidence.toml")
+    made_up = whole.only(["made-up"])
+    assert [group.name for group in made_up.groups] == ["made-up"]
+    assert made_up.digest() != whole.digest()
+    assert whole.only([group.name for group in whole.groups]) == whole
+    with pytest.raises(ConfigError, match="no group 'madeup'; did you mean 'made-up'"):
+        whole.only(["madeup"])
+
+
 def test_other_settings_or_another_teacher_are_refused(config, done, tmp_path):
     with pytest.raises(ResultsError, match="other settings"):
         run(config.model_copy(update={"steps": 7}), done)

@@ -125,7 +125,7 @@ class Spoof(Shock):
 
     def _orders(self, scene: Scene, side: str, rows: np.ndarray, behind: np.ndarray, lots: int) -> None:
         """The same as orders, from a moment after each publication to one before the next."""
-        made, times, which = [], scene.rows["time"], _SIDES[side]  # type: ignore[index]
+        made, times, which = [], scene.rows["time"], _SIDES[side]
         for row, levels in zip(rows.tolist(), behind, strict=True):
             if row + 1 < len(times) and times[row + 1] - times[row] > 3 * _GAP:
                 came, went = int(times[row]) + _GAP, int(times[row + 1]) - _GAP

@@ -32,12 +32,13 @@ def scene_on(recording: Recording | EventRecording, opens: int, closes: int, see
 
 def market_feed(scene: Scene) -> Feed:
     """The market of a painted scene: its record, repainted, or its living crowd, told of the shocks as they begin."""
-    if scene.living is None:
+    living = scene.living
+    if living is None:
         return feed_of_scene(scene)
     scene = replace(scene, events=list(scene.events))
     for paint in scene.late:
         paint(scene)
-    events, living = scene.living.events.copy(), scene.living
+    events = living.events.copy()
     stirs = np.flatnonzero(events["kind"] == STIR)
     times = events["time"][stirs]
     by = _displaced(scene, times)
@@ -47,7 +48,7 @@ def market_feed(scene: Scene) -> Feed:
     events["price"][moved] = np.floor(reference)
     events["size"][moved] = np.floor(1_000 * (reference - np.floor(reference)))
     events = _swollen(scene, events, times)
-    extra = [_reopened(scene, *one) for one in scene.auctions]  # before the phase that follows at the same time
+    extra = [_reopened(scene, living, *one) for one in scene.auctions]  # before the phase that follows at the same time
     extra += [_played(scene, one) for one in scene.events]
     extra += [_rows((start, CLEAR, 0, 0, 0)) for start, _ in scene.halts]
     for more in extra:
@@ -98,10 +99,9 @@ def _played(scene: Scene, events: np.ndarray) -> np.ndarray:
     return found
 
 
-def _reopened(scene: Scene, end: int, lots: int) -> np.ndarray:
+def _reopened(scene: Scene, living: Feed, end: int, lots: int) -> np.ndarray:
     """The crowd's orders of an auction at the price expected at its `end` (ns UTC); `lots` match there."""
-    assert scene.living is not None
-    stirs = scene.living.events[scene.living.events["kind"] == STIR]
+    stirs = living.events[living.events["kind"] == STIR]
     row = stirs[max(0, np.searchsorted(stirs["time"], end, "right") - 1)]
     by = float(_displaced(scene, np.array([end]))[0])
     price = int(np.clip(np.floor(row["price"] + by), scene.lower, scene.upper))
