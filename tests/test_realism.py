@@ -13,6 +13,7 @@ NEAR = 0.25  # how far a synthetic market may be from the recorded one
 FAR = {  # known to be further (docs/synthetic.md)
     ("CU", "wild", "volatility_60s"): 0.35,
     ("AG", "normal", "lots"): 0.6,
+    ("AG", "normal", "volatility_60s"): 0.3,
 }
 
 
