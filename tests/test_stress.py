@@ -33,7 +33,7 @@ OPTIONS = {
     "agents": ("foic", "idle", "foic+inventory(3)+loss(2000)"),
     "episodes": ("limit-up-lock", "feed-outage"),
     "contracts": ("RBSYN",),
-    "days": ("20240103", "20240104"),
+    "days": ("20240103", "20240105"),
     "episode_minutes": 4.0,
     "capital_margins": 1.1,
     "grace_s": 20.0,
@@ -100,7 +100,7 @@ def test_an_episode_is_listed_fill_by_fill(folder: Path, tmp_path: Path) -> None
     chosen = ["explain", str(folder), "--episode", "limit-up-lock"]
     done = runner.invoke(app, [*chosen, "--agent", "foic", "--seconds", "120:", "--json", str(tmp_path / "told.json")])
     assert done.exit_code == 0, done.output
-    assert "episode 3: foic in limit-up-lock, RBSYN 20240104" in done.output
+    assert "episode 3: foic in limit-up-lock, RBSYN 20240105" in done.output
     told = json.loads((tmp_path / "told.json").read_text())["fills"]
     assert told[-1]["reason"] == "liquidation"
     assert told[-1]["position"] == 0
