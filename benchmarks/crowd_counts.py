@@ -87,6 +87,8 @@ def counted(windows: Sequence[np.ndarray], contract: Contract, source: str) -> C
             "needed to tell calm from wild; give longer or more days"
         )
     whole = measure(windows)
+    if not whole.lots:
+        raise FitError(f"{contract.symbol}: nothing trades in its record; a crowd is fitted to days with volume")
     edges = edges_of(windows)
     told = aimed_at(windows, edges)
     spread = np.concatenate([rows["ask"][:, 0] - rows["bid"][:, 0] for rows in windows])

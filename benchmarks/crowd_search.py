@@ -23,6 +23,7 @@ from lobarena.sim.random import generator
 FIRST_DAY = date(2024, 1, 3)  # of the made-up stretches that a trial is judged by
 BUSIEST = 100.0  # 1/s, mean intensity; a busier crowd is not tried, which costs most of a search otherwise
 LONG_RUN = 200  # days over which the mean pace is taken
+HYPERCUBES = 200  # drawn at most
 POPULATION = 16  # trials of one generation of the search
 
 
@@ -68,21 +69,17 @@ def search(
     def value(place: np.ndarray) -> float:
         nonlocal best, done
         done += 1
-        try:
-            fit = fit_from(known, from_cube(place))
-        except ValueError:  # too excited to live
-            found = 1e3
-        else:
-            busy = mean_intensity(fit) / BUSIEST
-            found = judged(fit, known, minutes, days) if busy < 1 else 1e2 * busy
-            best = min(best, (found, fit), key=lambda one: one[0]) if busy < 1 else best
+        busy, fit = _busy(known, place)
+        found = 1e2 * min(busy, 1e3)
+        if fit is not None and busy < 1:
+            found = judged(fit, known, minutes, days)
+            best = min(best, (found, fit), key=lambda one: one[0])
         if on_progress:
             on_progress(done, trials, f"distance {best[0]:.2f}")
         return found
 
     if start is None:
-        first = max(POPULATION, trials // 6)
-        spread = np.stack([(rng.permutation(first) + rng.random(first)) / first for _ in SPACE], axis=1)
+        spread = _spread(known, max(POPULATION, trials // 6), rng)
         begin, width = spread[int(np.argmin([value(place) for place in spread]))], 0.15
     else:
         begin, width = to_cube(point_of(known, start)), 0.03
@@ -100,6 +97,24 @@ def search(
     if best[1] is None:
         raise FitError("no trial gave a crowd that can live; raise the number of trials")
     return settled(best[1], minutes, days), float(best[0])
+
+
+def _busy(known: Counted, place: np.ndarray) -> tuple[float, Fit | None]:
+    """The mean intensity of a point's crowd, BUSIEST is 1; ten times that and no fit for one too excited to live."""
+    try:
+        fit = fit_from(known, from_cube(place))
+    except ValueError:
+        return 10.0, None
+    return mean_intensity(fit) / BUSIEST, fit
+
+
+def _spread(known: Counted, count: int, rng: np.random.Generator) -> np.ndarray:
+    """(count, k) points of a Latin hypercube of which at least one can be tried."""
+    for _ in range(HYPERCUBES):
+        found = np.stack([(rng.permutation(count) + rng.random(count)) / count for _ in SPACE], axis=1)
+        if any(_busy(known, place)[0] < 1 for place in found):
+            break
+    return found
 
 
 def settled(fit: Fit, minutes: int, days: int = 2) -> Fit:

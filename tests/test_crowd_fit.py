@@ -286,6 +286,21 @@ def test_a_search_is_seeded_and_gets_nearer_than_its_first_trials():
     assert near <= float(told[0].split()[-1])
 
 
+def test_a_record_without_volume_is_refused():
+    windows = _windows(8)
+    for rows in windows:
+        rows["volume"] = 0
+    with pytest.raises(FitError, match="nothing trades in its record"):
+        counted(windows, CONTRACTS["RB"], "x")
+
+
+def test_a_product_of_few_ticks_can_live():
+    """Iron ore costs some 900 of them."""
+    made = living_day(Fit.model_validate(changed("price", level=900)), DAY, 0, 2)
+    assert 0 < made.lower < made.upper
+    assert recorded(living_feed(made)).snapshots["volume"][-1] > 0
+
+
 def test_too_few_windows_are_refused_with_what_is_needed():
     with pytest.raises(FitError, match="at least 6 are needed"):
         counted(_windows(3), CONTRACTS["RB"], "x")

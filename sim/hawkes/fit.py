@@ -82,7 +82,7 @@ class Swell(_Part):
 class Price(_Part):
     """The reference price that nobody sees, and how the crowd follows it."""
 
-    level: int = Field(ge=1_000, le=10**8, description="ticks, about which days settle")
+    level: int = Field(ge=200, le=10**8, description="ticks, about which days settle")
     volatility: float = Field(ge=0, le=100, description="ticks per root second of the crowd's time")
     impact: float = Field(ge=0, le=10, description="ticks that a market order moves it, times the root of its lots")
     tilt: float = Field(ge=0, le=0.95, description="how far the lots at the best prices tilt market orders")
