@@ -62,7 +62,11 @@ def search(
     A sixth of the trials are spread over the space (a Latin hypercube); from the best of them on, or from `start`, a
     CMA evolution strategy goes (Hansen 2016; the `cmaes` package). optuna's TPE had come less far in as many trials.
     """
+    if start is not None and start.code != known.code:
+        raise FitError(f"the fit to begin with is one of {start.code}, the days are of {known.code}; give its own")
     rng = generator(seed, "crowd search", known.code)
+    first = 1 if start else max(POPULATION, trials // 6)
+    planned = first + POPULATION * max(0, -(-(trials - first) // POPULATION))  # whole generations
     best: tuple[float, Fit | None] = (np.inf, None)
     done = 0
 
@@ -75,11 +79,11 @@ def search(
             found = judged(fit, known, minutes, days)
             best = min(best, (found, fit), key=lambda one: one[0])
         if on_progress:
-            on_progress(done, trials, f"distance {best[0]:.2f}")
+            on_progress(done, planned, f"distance {best[0]:.2f}")
         return found
 
     if start is None:
-        spread = _spread(known, max(POPULATION, trials // 6), rng)
+        spread = _spread(known, first, rng)
         begin, width = spread[int(np.argmin([value(place) for place in spread]))], 0.15
     else:
         begin, width = to_cube(point_of(known, start)), 0.03

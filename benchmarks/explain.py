@@ -181,7 +181,7 @@ class _Order:
             story.aggressor = (
                 f"the venue, closing out the position of {story.fill['counterparty']}"
                 if story.fill["reason"] == REASONS[LIQUIDATION]
-                else _aggressor(market, self.time)
+                else _aggressor(market, self.time, story.fill["counterparty"])
             )
             venue["pause"] = self.time
             return
@@ -223,11 +223,12 @@ def _next(market: Market) -> int:
     venue, events = market.venue[0], market.feed.events
     event = int(events["time"][venue["event"]]) if venue["event"] < len(events) else _FOREVER
     mail = int(venue["heap"][0]["time"]) if venue["flight"] else _FOREVER
-    return min(event, mail)
+    stir = int(venue["stir"]) if venue["stir"] > 0 else _FOREVER  # of a living crowd
+    return min(event, mail, stir)
 
 
-def _aggressor(market: Market, time: int) -> str:
-    """What the record, or a seat, sends at that instant."""
+def _aggressor(market: Market, time: int, counterparty: str) -> str:
+    """What the record, the living crowd or a seat sends at that instant."""
     events = market.feed.events
     here = events[np.searchsorted(events["time"], time) : np.searchsorted(events["time"], time, "right")]
     for event in here:
@@ -237,6 +238,8 @@ def _aggressor(market: Market, time: int) -> str:
             return f"the record's {EVENT_KINDS[int(event['kind'])]}, {way} {_lots(int(event['size']))}{price}"
     if any(event["kind"] == MARK for event in here):
         return "the record's next book, whose orders crossed this price"
+    if len(market.feed.traits) and counterparty == "crowd":
+        return "an order of the crowd, which lives"
     return "an order of a seat"
 
 

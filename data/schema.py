@@ -60,8 +60,9 @@ SWEEP = 13  # a crowd order beyond the record takes up to `size` at `price` or b
 TRAIT = 14  # the number at place `price` of its traits; `ref` holds the bits of the f8
 STAND = 15  # an order of its opening book rests, as its own
 STIR = 16  # the next half second: pace `u`, regime `side`, reference price `price` + `size` / 1000, seed `ref`
-SWELL = 17  # before it: factor `u` on the size of `side`'s limit orders (BOTH or one), which keep `size` ticks from the
-# reference price; programmes press buyers by `price` / 1000
+# Before each STIR: factor `u` on the size of `side`'s limit orders (BOTH or one), which keep `size` / 1000 ticks from
+# the reference price; programmes press buyers by `price` / 1000.
+SWELL = 17
 EVENT_KINDS = {
     LIMIT: "limit",
     TAKE: "take",

@@ -43,7 +43,7 @@ def fit(
     for symbol in chosen:
         parts = halves(data, symbol, share)
         source = f"{parts.train_text}; {trials} trials of simulated moments, {days} x {minutes} min, seed {seed}"
-        source += f", from {begin.source.partition('; ')[2]}" if begin else ""
+        source += f", from {begin.source.partition('; ')[2] or begin.source}" if begin else ""
         known = counted(parts.train, parts.contract, source)
         with progress(f"{symbol}: kernels compile on first use, a minute") as advance:
             found, distance = search(known, trials, seed, minutes, advance, days=days, start=begin)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lobarena.data.schema import ASK, BID, CONTINUOUS, MARK
+from lobarena.data.schema import ASK, BID, CONTINUOUS, MARK, STIR
 from lobarena.sim._jit import kernel
 from lobarena.sim.account import equity, margin_of
 from lobarena.sim.crowd import apply, meet
@@ -75,7 +75,7 @@ def proceed(book, venue, events, count, snapshots, ids):
             if event["kind"] == MARK:
                 _publish(book, venue, snapshots[max(ref, 0)], event["u"], ref != NONE)
                 until = np.int64(until if venue["image"] == 0 else _BEFORE)
-            elif numbered and ref != NONE:
+            elif numbered and ref != NONE and event["kind"] != STIR:  # the seed of one is no order's number
                 ids[ref] = apply(book, venue, event, ids[ref])
             else:
                 apply(book, venue, event, np.int64(NONE))

@@ -276,6 +276,11 @@ def test_a_search_that_begins_at_a_fit_is_never_further_from_the_facts_than_that
     assert found <= judged(near, known, 10)
 
 
+def test_a_search_begins_at_no_other_products_fit():
+    with pytest.raises(FitError, match="is one of CU, the days are of RB"):
+        search(_known(), 20, 0, 10, start=Fit.model_validate(NUMBERS | {"code": "CU"}))
+
+
 def test_a_search_is_seeded_and_gets_nearer_than_its_first_trials():
     known = _known()
     told: list[str] = []

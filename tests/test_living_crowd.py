@@ -15,6 +15,7 @@ from lobarena.sim.book import rest
 from lobarena.sim.checkpoint import checkpoints, resume
 from lobarena.sim.feed import Feed
 from lobarena.sim.hawkes.day import living_day, living_feed
+from lobarena.sim.hawkes.deeds import chase
 from lobarena.sim.hawkes.fit import Fit, packaged
 from lobarena.sim.hawkes.hear import excite, hear
 from lobarena.sim.hawkes.record import recorded
@@ -231,11 +232,25 @@ def test_only_orders_that_walk_take_behind_the_best_price_and_not_far(walk, leve
     assert before[1:4].sum() > 0
 
 
+@pytest.mark.parametrize("near", [BID, ASK])
+def test_makers_who_keep_away_leave_the_side_that_is_nearer_to_the_price(near):
+    market = Market(feed())
+    venue, book = market.venue[0], market.book[0]
+    venue["traits"] = market.feed.traits[0]
+    venue["lower"], venue["upper"] = book["base"] + 100, book["base"] + 4_000
+    venue["mood"]["reference"], venue["mood"]["shy"] = 2_000.5 + (-0.2 if near == BID else 0.2), 8.0
+    for side, x in ((BID, 2_000), (ASK, 2_001)):
+        rest(market.book, CROWD, side, x, 10)
+    chase(book, venue, 2_000, 2_001, 0.999)  # a draw that would otherwise be a taker's
+    assert (book["best"][BID] == 2_000, book["best"][ASK] == 2_001) == (near == ASK, near == BID)
+
+
 @pytest.mark.parametrize("side", [BID, ASK])
 def test_a_side_that_nobody_quotes_draws_makers_whatever_the_price_they_expect(side):
     market = Market(feed())
     venue, book = market.venue[0], market.book[0]
     venue["traits"], venue["mood"]["swell"] = market.feed.traits[0], 1.0
+    venue["lower"], venue["upper"] = book["base"] + 100, book["base"] + 4_000
     centre = 2_000
     venue["mood"]["reference"] = centre + (-6 if side == BID else 6)  # which drives that side's makers away
     for x in (centre - 1, centre):

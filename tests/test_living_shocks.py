@@ -5,16 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crowd_made_up import DAY, FIT
+from crowd_made_up import DAY, FIT, changed
 from seen import Seen, said
 
 from lobarena.benchmarks.shock_episodes import library
 from lobarena.data.recording import EventRecording
 from lobarena.sim.event_feed import event_feed
 from lobarena.sim.hawkes.day import living_day
+from lobarena.sim.hawkes.fit import Fit
 from lobarena.sim.market import Market, Seat
 from lobarena.sim.shocks.kinds import KINDS
-from lobarena.sim.shocks.ladder import Spread, Withdraw
+from lobarena.sim.shocks.ladder import Spoof, Spread, Withdraw
 from lobarena.sim.shocks.living import market_feed
 from lobarena.sim.shocks.orders import Sweep
 from lobarena.sim.shocks.prices import Move, Volatility
@@ -89,11 +90,17 @@ def test_a_displacement_moves_the_price_to_where_it_says_and_back():
     assert np.abs(np.diff(mid)).max() < 0.008 * start  # it gets there by trades and cancels, not at once
 
 
-def test_a_market_that_is_pushed_beyond_its_limit_locks_there():
-    scene = window(Move(at_s=AT, points=((0, 0), (10, 1.5)), unit="limit"))
+@pytest.mark.parametrize("unit", [1.5, -1.5])
+def test_a_market_that_is_pushed_beyond_its_limit_locks_there_whatever_its_trades_have_moved_it(unit):
+    drifting = Fit.model_validate(changed("price", impact=0.6))  # after minutes its price is far from the reference
+    scene = window(Move(at_s=AT, points=((0, 0), (10, unit)), unit="limit"), day=living_day(drifting, DAY, 2, 3))
     _, seen = looks(scene)
-    locked = (seen["ask_size"][:, 0] == 0) & (seen["bid"][:, 0] == scene.upper)
+    if unit > 0:
+        locked = (seen["ask_size"][:, 0] == 0) & (seen["bid"][:, 0] == scene.upper)
+    else:
+        locked = (seen["bid_size"][:, 0] == 0) & (seen["ask"][:, 0] == scene.lower)
     assert locked[-40:].mean() > 0.9
+    assert seen["bid_size"][-40:].max() < 200 * scene.usual  # nobody piles up orders there without end
 
 
 def test_volatility_times_five_moves_more_for_as_long_as_it_lasts():
@@ -124,17 +131,39 @@ def test_makers_keep_away_from_the_price_while_the_spread_is_wide():
     assert np.median(spread[at > AT + 45]) < 0.5 * np.median(spread[inside])
 
 
-def test_nothing_trades_in_a_halt_and_an_auction_reopens_the_market():
-    scene = window(Halt(at_s=AT, for_s=20, auction_s=8, lots=2))
+@pytest.mark.parametrize("impact", [0.08, 0.6])
+def test_nothing_trades_in_a_halt_and_an_auction_reopens_the_market_where_it_was(impact):
+    fit = Fit.model_validate(changed("price", impact=impact))
+    scene = window(Halt(at_s=AT, for_s=20, auction_s=8, lots=2), day=living_day(fit, DAY, 2, 3))
     market, seen = looks(scene, seats=1)
     at = seconds(scene, seen)
     inside = (at > AT + 0.1) & (at < AT + 20)
     assert len(set(seen["volume"][inside].tolist())) == 1
     assert (seen["bid_size"][inside][:, 0] == 0).all()
-    later = seen[at > AT + 20.5]
+    later = seen[at >= AT + 20]
     assert later["volume"][0] - seen["volume"][inside][-1] >= 2 * scene.usual
     assert (later["bid"][:, 0] < later["ask"][:, 0]).all()
+    assert abs(int(later["last"][0]) - mids(seen)[at <= AT][-1]) <= 3
     assert market.venue[0]["seat"]["position"].sum() + market.venue[0]["crowd_position"] == 0
+
+
+@pytest.mark.parametrize("side", ["bid", "ask"])
+def test_a_spoofers_orders_are_shown_and_gone_and_what_stays_is_no_feint(side):
+    scene = window(Spoof(at_s=AT, for_s=20, side=side, lots=5, level=2))
+    (_, plain), (_, seen) = looks(window()), looks(scene)
+    at = seconds(scene, seen)
+    inside, after = (at > AT + 1) & (at <= AT + 20), at > AT + 40
+    other = "ask" if side == "bid" else "bid"
+    assert seen[f"{side}_size"][inside].sum(1).mean() > 3 * plain[f"{side}_size"][inside].sum(1).mean()
+    assert seen[f"{other}_size"][inside].sum(1).mean() < 2 * plain[f"{other}_size"][inside].sum(1).mean()
+    assert seen[f"{side}_size"][after].sum(1).max() < 3 * scene.usual
+
+
+def test_a_spoofer_in_a_halt_shows_nothing():
+    scene = window(Spoof(at_s=AT, for_s=20, lots=5), Halt(at_s=AT + 5, for_s=10))
+    _, seen = looks(scene)
+    at = seconds(scene, seen)
+    assert (seen["bid_size"][(at > AT + 5.1) & (at < AT + 15)] == 0).all()
 
 
 def test_what_a_sweep_takes_moves_the_crowd_for_good():
@@ -149,6 +178,6 @@ def test_an_agent_that_buys_into_a_crash_holds_it_up():
     assert mids(bought)[-1] > mids(alone)[-1] + 5
 
 
-def test_every_kind_of_shock_is_known_to_a_living_market():
+def test_the_library_which_is_played_above_has_every_kind_of_shock():
     told = {type(shock) for story in STORIES.values() for shock in story.shocks}
     assert told == set(KINDS.values())

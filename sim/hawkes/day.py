@@ -251,7 +251,8 @@ def _read(rows: np.ndarray, what: str) -> np.ndarray:
         start += count
     t = found[0]
     sizes = max(int(t["limit_size"].max()) * float(max(1.0, t["depth"].max())) * _LARGEST, int(t["take_size"].max()))
-    whole = min(t["bound"], t["limit_mean"], t["take_mean"]) > 0 and t["bound"] <= 1e5 and sizes <= _MOST
+    least = min(t["bound"], t["limit_mean"], t["take_mean"], *t["depth"].tolist())
+    whole = least > 1e-6 and t["bound"] <= 1e5 and sizes <= _MOST
     if not whole or t["tilt"] >= 1 or max(t["place"], t["walk"]) > 1 or t["distance"].max() > REACH:
         raise DataError(f"{what}: the crowd's traits are no crowd's; make the day again")
     return found

@@ -11,6 +11,8 @@ from lobarena.sim.hawkes.traits import HEAVIEST, REACH, TAKE
 from lobarena.sim.matching import remove, submit
 from lobarena.sim.types import CROWD, DAY, IOC, NONE, QUEUE_REACHED, STP_OFF
 
+_BEYOND = np.float64(REACH - 2)  # ticks
+
 
 @kernel
 def lots_at(book, side, price):
@@ -22,10 +24,16 @@ def lots_at(book, side, price):
 
 
 @kernel
-def price_of(venue, side, bid, ask, behind):
+def expected(book, venue):
+    """The price that the crowd expects, a level index: no further beyond a daily limit than it looks for orders."""
+    mood, base = venue["mood"], book["base"]
+    return min(max(mood["reference"] + mood["shift"], venue["lower"] - base - _BEYOND), venue["upper"] - base + _BEYOND)
+
+
+@kernel
+def price_of(book, venue, side, bid, ask, behind):
     """Level index of a limit order so far behind its side's best; nobody offers what would be acted upon at once."""
-    mood = venue["mood"]
-    centre, edge = mood["reference"] + mood["shift"], venue["traits"]["edge"] - mood["shy"]
+    centre, edge = expected(book, venue), venue["traits"]["edge"] - venue["mood"]["shy"]
     if side == BID:
         return min(bid - behind, np.int64(np.floor(centre + edge)))
     return max(ask + behind, np.int64(np.ceil(centre - edge)))
@@ -33,13 +41,16 @@ def price_of(venue, side, bid, ask, behind):
 
 @kernel
 def take(book, venue, side, price, size):
-    """An aggressor takes up to `size` lots at `price` or better, the rest of it is gone: lots traded."""
+    """An aggressor takes up to `size` lots at `price` or better, the rest of it is gone: lots traded.
+
+    It takes what is there, so its fills are of a queue that was reached, however far it goes.
+    """
     if price < 0 or price >= book["level"].shape[0] // 2:
         return np.int64(0)
     if venue["seats"] > 0:
         remark(book, venue)
     fills, _, _ = submit(book, CROWD, side, price, size, IOC, STP_OFF)
-    return np.int64(record(book, venue, fills, price + book["base"], QUEUE_REACHED, NONE))
+    return np.int64(record(book, venue, fills, np.int64(NONE), QUEUE_REACHED, NONE))
 
 
 @kernel
@@ -101,9 +112,9 @@ def chase(book, venue, bid, ask, which):
 
     Where it is only nearer than makers like, they withdraw.
     """
-    mood, traits = venue["mood"], venue["traits"]
-    centre = mood["reference"] + mood["shift"]
-    side = BID if centre - ask > traits["edge"] - mood["shy"] else ASK
+    traits = venue["traits"]
+    centre = expected(book, venue)
+    side = BID if centre - ask > bid - centre else ASK
     price = ask if side == BID else bid
     if which < traits["pull"] or max(centre - ask, bid - centre) <= traits["edge"]:
         leave(book, 1 - side, price)

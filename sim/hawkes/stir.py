@@ -10,7 +10,7 @@ import numpy as np
 from lobarena.data.schema import ASK, BID, BOTH, CONTINUOUS
 from lobarena.sim._jit import kernel
 from lobarena.sim.hawkes.chance import exponential, uniform
-from lobarena.sim.hawkes.deeds import cancel_one, chase, crowd_at, lots_at, place_order, price_of, take, trim
+from lobarena.sim.hawkes.deeds import cancel_one, chase, crowd_at, expected, lots_at, place_order, price_of, take, trim
 from lobarena.sim.hawkes.hear import excite, fade, move
 from lobarena.sim.hawkes.traits import CANCEL, DISTANCES, HEAVIEST, NEAR, QUANTILES, RATES, REACH, TAKE, WALK
 from lobarena.sim.state import BUFFER
@@ -45,7 +45,7 @@ def swell(venue, event):
     for side in range(2):
         if event["side"] == BOTH or event["side"] == side:
             mood["swell"][side] = event["u"]
-    mood["shy"], mood["press"] = event["size"], 0.001 * event["price"]
+    mood["shy"], mood["press"] = 0.001 * event["size"], 0.001 * event["price"]
 
 
 @kernel
@@ -88,7 +88,7 @@ def intensities(book, venue):
     """Write the intensity of each band into the mood's `rates`: their sum, and the two best prices."""
     mood, traits = venue["mood"], venue["traits"]
     rates, lots, excited = mood["rates"], mood["lots"], mood["excited"]
-    centre = mood["reference"] + mood["shift"]
+    centre = expected(book, venue)
     bid, ask = touch(book, centre)
     _count(book, BID, bid, lots)
     _count(book, ASK, ask, lots)
@@ -180,7 +180,7 @@ def act(book, venue, what, which, size, place):
             behind = np.int64(traits["distance"][np.int64(place * DISTANCES)])
         elif ask - bid > 1 and which < traits["improve"]:
             behind = -1 - np.int64(place * place * (ask - bid - 1))
-        price = price_of(venue, side, bid, ask, behind)
+        price = price_of(book, venue, side, bid, ask, behind)
         if place_order(book, venue, side, price, max(1, np.int64(lots + 0.5))) and near:
             excite(venue, NEAR, side, 1.0)
     elif band < _BEHIND:

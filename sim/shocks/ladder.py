@@ -1,18 +1,19 @@
 """Shocks of the standing book: makers withdraw, the spread widens, depth is shown that nobody means."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from lobarena.data.schema import ASK, AUCTION, BID, BOTH, CANCEL, LEVELS, LIMIT
+from lobarena.data.schema import ASK, AUCTION, BID, BOTH, LEVELS
 from lobarena.sim.shocks.scene import Mood, Scene
 from lobarena.sim.shocks.shock import Shock
 
 Sides = Literal["both", "bid", "ask"]
 _SIDES = {"both": BOTH, "bid": BID, "ask": ASK}
-_GAP = 1_000_000  # ns after a publication in which a living market shows nothing of a spoofer
-_LAST = float(np.nextafter(np.float32(1), np.float32(0)))  # a cancel's draw that finds the back of the queue
+_PIECES = 32  # orders that a spoofer shows at a level
+_GAP = 1_000_000  # ns after a publication in which a spoofer takes orders back and gives new ones
 
 
 def _named(sides: Sides) -> tuple[str, ...]:
@@ -36,7 +37,7 @@ class Withdraw(Shock):
     def paint(self, scene: Scene) -> None:
         """A level that keeps anything keeps at least one lot."""
         start, end = self.span(scene)
-        kept = 1.0 - float(np.mean(self.shares))
+        kept = 1.0 - sum(self.shares) / LEVELS
         scene.moods.append(Mood(start, end, round(self.back_s * 1e9), _SIDES[self.sides], kept))
         rows = scene.after(start, end + round(self.back_s * 1e9))
         since = (scene.rows["time"][rows] - end) / 1e9
@@ -112,6 +113,12 @@ class Spoof(Shock):
     def paint(self, scene: Scene) -> None:
         """Where a level is not there, nothing is added: the spoofer follows others."""
         start, end = self.span(scene)
+        if scene.living is not None:  # orders, at prices that are known when all rows are painted
+            scene.late.append(partial(self._show, start=start, end=end))
+        else:
+            self._show(scene, start, end)
+
+    def _show(self, scene: Scene, start: int, end: int) -> None:
         rows = scene.after(start, end - 1)
         turns = ((scene.rows["time"][rows] - start) // max(1, round(self.flip_s * 1e9))) if self.flip_s else 0 * rows
         other = "ask" if self.side == "bid" else "bid"
@@ -121,16 +128,15 @@ class Spoof(Shock):
             more = max(1, round(self.lots * scene.usual))
             if scene.living is not None:
                 self._orders(scene, side, mine, behind, more)
-            scene.rows[f"{side}_size"][mine] = sizes + behind * more
+            else:
+                scene.rows[f"{side}_size"][mine] = sizes + behind * more
 
     def _orders(self, scene: Scene, side: str, rows: np.ndarray, behind: np.ndarray, lots: int) -> None:
-        """The same as orders, from a moment after each publication to one before the next."""
-        made, times, which = [], scene.rows["time"], _SIDES[side]
+        """The same as orders, each from a moment after a publication to one after the next, which shows it."""
+        times, which = scene.rows["time"], _SIDES[side]
+        each = max(1, lots // _PIECES)  # one order would go at once, when the crowd's cancels find it
         for row, levels in zip(rows.tolist(), behind, strict=True):
-            if row + 1 < len(times) and times[row + 1] - times[row] > 3 * _GAP:
-                came, went = int(times[row]) + _GAP, int(times[row + 1]) - _GAP
-                prices = scene.rows[side][row][levels].tolist()
-                made += [(came, LIMIT, which, price, lots, 0.0) for price in prices]
-                made += [(went, CANCEL, which, price, lots, _LAST) for price in prices]
-        if made:
-            scene.add(sorted(made))
+            if row + 1 < len(times):
+                came, went = int(times[row]) + 2 * _GAP, int(times[row + 1]) + _GAP
+                for price in scene.rows[side][row][levels].tolist():
+                    scene.feints += [(came, went, which, price, each)] * max(1, round(lots / each))

@@ -24,7 +24,7 @@ class LargeSeats:
     """The large seats of one episode, behind `agents` other seats; `watch` is called at each of its times."""
 
     def __init__(self, scene: Scene, agents: int = 1) -> None:
-        self.scene = replace(scene, rows=scene.rows.copy(), value=scene.value.copy())
+        self.scene = replace(scene, rows=scene.rows.copy(), value=scene.value.copy(), moves=list(scene.moves))
         self.numbers = {agents + 1 + place: one for place, one in enumerate(scene.large)}
         self.seats = [Seat(maintenance=1.0)] * len(scene.large)  # called is closed: nobody waits for money
         self.left = {number: one.lots for number, one in self.numbers.items()}  # lots not yet in the market

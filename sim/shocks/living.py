@@ -6,17 +6,34 @@ Prices and times of painted orders are those of the crowd left alone. All of thi
 """
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
 from lobarena.data.recording import EventRecording, Recording
-from lobarena.data.schema import ASK, BID, BOTH, CANCEL, CLEAR, EVENT, LIMIT, STAND, STIR, SWEEP, SWELL, TAKE, UNCROSS
-from lobarena.sim.feed import MARGIN_TICKS, Feed, feed_of
+from lobarena.data.schema import (
+    ASK,
+    BID,
+    BOTH,
+    CLEAR,
+    DELETE,
+    EVENT,
+    LIMIT,
+    STAND,
+    STIR,
+    SWEEP,
+    SWELL,
+    TAKE,
+    UNCROSS,
+)
+from lobarena.sim.feed import Feed, feed_of
+from lobarena.sim.hawkes.traits import REACH
 from lobarena.sim.shocks.scene import Scene, feed_of_scene, scene_of
 from lobarena.sim.shocks.snapshots import as_snapshots
 from lobarena.sim.types import NONE
 
 _SMALLEST = 0.02  # factor on the size of limit orders; nothing at all would be no market to come back to
+_FURTHEST = REACH - 4.0  # ticks that makers keep away at most: further off they would look for nobody's orders
 _LADDER = 5  # prices a side of the orders that an auction reopens with
 
 
@@ -35,7 +52,7 @@ def market_feed(scene: Scene) -> Feed:
     living = scene.living
     if living is None:
         return feed_of_scene(scene)
-    scene = replace(scene, events=list(scene.events))
+    scene = replace(scene, feints=list(scene.feints))
     for paint in scene.late:
         paint(scene)
     events = living.events.copy()
@@ -44,17 +61,20 @@ def market_feed(scene: Scene) -> Feed:
     by = _displaced(scene, times)
     moved = stirs[by != 0]
     reference = events["price"][moved] + 0.001 * events["size"][moved] + by[by != 0]
-    reference = np.clip(reference, scene.lower - MARGIN_TICKS + 1, scene.upper + MARGIN_TICKS - 1)
     events["price"][moved] = np.floor(reference)
     events["size"][moved] = np.floor(1_000 * (reference - np.floor(reference)))
     events = _swollen(scene, events, times)
-    extra = [_reopened(scene, living, *one) for one in scene.auctions]  # before the phase that follows at the same time
-    extra += [_played(scene, one) for one in scene.events]
-    extra += [_rows((start, CLEAR, 0, 0, 0)) for start, _ in scene.halts]
-    for more in extra:
-        more = more[np.argsort(more["time"], kind="stable")]
-        events = np.insert(events, np.searchsorted(events["time"], more["time"], "right"), more)
-    return replace(living, events=events)
+    for one in scene.auctions:  # matched before the venue publishes, and before the phase that follows
+        events = _put(events, _reopened(scene, living, *one), "left")
+    feints, count = _feints(scene)
+    for more in (*map(_played, scene.events), feints, *(_rows((start, CLEAR, 0, 0, 0)) for start, _ in scene.halts)):
+        events = _put(events, more, "right")
+    return replace(living, events=events, orders=count)
+
+
+def _put(events: np.ndarray, more: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
+    more = more[np.argsort(more["time"], kind="stable")]
+    return np.insert(events, np.searchsorted(events["time"], more["time"], side), more)
 
 
 def _displaced(scene: Scene, times: np.ndarray) -> np.ndarray:
@@ -80,31 +100,45 @@ def _swollen(scene: Scene, events: np.ndarray, times: np.ndarray) -> np.ndarray:
     swells = np.flatnonzero(events["kind"] == SWELL)
     usual = events["u"][swells].astype(np.float64)
     bids, asks = (np.where(sizes[side] == 1, usual, np.maximum(_SMALLEST, usual * sizes[side])) for side in (BID, ASK))
-    events["u"][swells], events["size"][swells] = bids, np.rint(shy)
+    events["u"][swells], events["size"][swells] = bids, np.rint(1_000 * np.minimum(shy, _FURTHEST))
     apart = np.flatnonzero(bids != asks)
     rows = events[swells[apart]].copy()
     rows["side"], rows["u"] = ASK, asks[apart]
     return np.insert(events, swells[apart] + 1, rows)
 
 
-def _played(scene: Scene, events: np.ndarray) -> np.ndarray:
-    """Orders like any other: nothing is owed to a record, and what is in the way of a limit order is matched.
-
-    Those beyond the daily limits, where the painted rows had them, are refused.
-    """
-    legal = (events["price"] >= scene.lower) & (events["price"] <= scene.upper)
-    found = events[legal | ~np.isin(events["kind"], (LIMIT, CANCEL))].copy()
+def _played(events: np.ndarray) -> np.ndarray:
+    """A sweep is an order like any other here: nothing is owed to a record."""
+    found = events.copy()
     found["kind"][found["kind"] == SWEEP] = TAKE
-    found["ref"][found["kind"] == LIMIT] = 0
     return found
 
 
-def _reopened(scene: Scene, living: Feed, end: int, lots: int) -> np.ndarray:
-    """The crowd's orders of an auction at the price expected at its `end` (ns UTC); `lots` match there."""
+def _feints(scene: Scene) -> tuple[np.ndarray, int]:
+    """Orders that come and are taken back, by number, and how many: none beyond the limits, none that meets a halt."""
+
+    def halted(came: int, went: int) -> bool:
+        return any(came <= end and start <= went for start, end in scene.halts)
+
+    legal = [one for one in scene.feints if scene.lower <= one[3] <= scene.upper]
+    kept = [one for one in legal if not halted(one[0], one[1])]
+    rows = [
+        (time, number, price, lots, 0.0, kind, side)
+        for number, (came, went, side, price, lots) in enumerate(kept)
+        for time, kind in ((came, LIMIT), (went, DELETE))
+    ]
+    return np.array(rows, EVENT), len(kept)
+
+
+def _reopened(scene: Scene, living: Feed, start: int, end: int, lots: int) -> np.ndarray:
+    """The crowd's orders of the auction that ends a halt (ns UTC), of which `lots` match, and the match.
+
+    The price is the one before the halt, moved by what the crowd has come to expect since.
+    """
     stirs = living.events[living.events["kind"] == STIR]
-    row = stirs[max(0, np.searchsorted(stirs["time"], end, "right") - 1)]
-    by = float(_displaced(scene, np.array([end]))[0])
-    price = int(np.clip(np.floor(row["price"] + by), scene.lower, scene.upper))
+    rows = stirs[np.maximum(0, np.searchsorted(stirs["time"], (start, end), "right") - 1)]
+    first, last = rows["price"] + 0.001 * rows["size"] + _displaced(scene, np.array([start - 1, end]))
+    price = int(np.clip(round(scene.mid(start) + last - first), scene.lower, scene.upper))
     each = max(1, scene.usual // _LADDER)
     orders = [(end - 1, STAND, BID, price, lots), (end - 1, STAND, ASK, price, lots)]
     for k in range(1, _LADDER + 1):

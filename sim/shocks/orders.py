@@ -90,8 +90,10 @@ class Stuff(Shock):
                 if row[f"{name}_size"][0]:
                     best = int(row[name][0])
                     price = best - self.ticks if side == BID else best + self.ticks
-                    if scene.lower <= price <= scene.upper:
-                        time = int(row["time"]) + _GAP + int(where * room)
+                    time = int(row["time"]) + _GAP + int(where * room)
+                    if scene.living is not None:
+                        scene.feints.append((time, time + stay, side, price, 1))
+                    elif scene.lower <= price <= scene.upper:
                         made += [(time, LIMIT, side, price, 1, 0.0), (time + stay, CANCEL, side, price, 1, _LATE)]
         if made:
             scene.add(sorted(made))

@@ -85,7 +85,9 @@ class Scene:
     living: Feed | None = None  # the day, where a crowd answers
     moves: list[tuple[int, np.ndarray, np.ndarray]] = field(default_factory=list)  # start, times (k,), ticks (k,)
     moods: list[Mood] = field(default_factory=list)
-    auctions: list[tuple[int, int]] = field(default_factory=list)  # ns UTC and lots of those that reopen a halt
+    auctions: list[tuple[int, int, int]] = field(default_factory=list)  # of those that reopen a halt, its ns UTC, lots
+    # orders of a living market that are taken back: ns UTC from and to, side, price, lots
+    feints: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     late: list[Callable[["Scene"], None]] = field(default_factory=list)  # done when all rows are painted
 
     def begin(self, at_s: float) -> int:

@@ -57,7 +57,7 @@ class Halt(Shock):
             opened["time"], opened["kind"] = end, AUCTION
             price = _middle(opened[0], scene.mid(start))
             lots = max(1, round(self.lots * scene.usual))
-            scene.auctions.append((end, lots))
+            scene.auctions.append((start, end, lots))
             opened["last"] = price
             scene.insert(opened, lots, lots * price)
         else:  # an empty book once more, so that nothing of the next row happens inside
