@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from days import random_recording
+from days import random_recording, recording, shot
 from seen import Seen, Still, said
 from test_levels import record
 
@@ -72,6 +72,19 @@ def keeps_what_it_says(day: Recording, story: Story) -> tuple[Seen, Seen]:
     assert len(before) > 50
     assert before == [said(look) for look in shocked.looks[: len(before)]]
     return calm, shocked
+
+
+@pytest.mark.parametrize(("price", "orders"), [(999, True), (1_001, True), (996, False)])
+def test_nobody_stuffs_an_interval_that_something_trades_through(price: int, orders: bool) -> None:
+    """A market order that went three ticks down and whose level came back would meet what was stuffed there."""
+    bids, asks = {999 - k: 50 for k in range(5)}, {1_001 + k: 50 for k in range(5)}
+    still = recording([shot(500 * (k + 1), bids, asks, k, k * price, price, 5) for k in range(240)])
+    opens = int(still.snapshots["time"][20])
+    scene = scene_of(still, opens, opens + 60 * SECOND)
+    Stuff(at_s=10, for_s=5, rate=200, ticks=2).paint(scene)
+    for paint in scene.late:
+        paint(scene)
+    assert bool(scene.events) == orders
 
 
 def test_every_invariant_is_promised_by_some_episode_and_broken_ones_are_told(day: Recording) -> None:

@@ -74,11 +74,14 @@ class Stuff(Shock):
         scene.late.append(partial(self._burst, start=start, end=end))
 
     def _burst(self, scene: Scene, start: int, end: int) -> None:
-        """Pairs of an order and its cancel between two publications of the same best prices."""
+        """Orders and their cancels, between publications of the same best prices that nothing trades behind."""
         rng = scene.draws("stuff", start)
         stay, made = round(self.stay_ms * 1e6), []
-        shown = scene.rows[(scene.rows["time"] >= start) & (scene.rows["time"] <= end)]
-        for row, after in pairwise(shown):
+        shown = np.flatnonzero((scene.rows["time"] >= start) & (scene.rows["time"] <= end))
+        for before, number in pairwise(shown.tolist()):
+            row, after, lots = scene.rows[before], scene.rows[number], int(scene.lots[number])
+            if not int(row["bid"][0]) * lots <= int(scene.value[number]) <= int(row["ask"][0]) * lots:
+                continue
             room = int(after["time"] - row["time"]) - stay - 2 * _GAP
             if room <= 0 or any(row[side][0] != after[side][0] for side in ("bid", "ask")):
                 continue
