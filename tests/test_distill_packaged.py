@@ -7,7 +7,7 @@ from lobarena.agents.distill.forecaster import forecaster
 from lobarena.agents.table import make
 
 
-@pytest.mark.parametrize(("name", "method"), [("cmm", "cmm"), ("student", "vid"), ("untaught", "none")])
+@pytest.mark.parametrize(("name", "method"), [("cmm", "cmm"), ("student", "tofd"), ("untaught", "none")])
 def test_packaged_students_are_of_made_up_days_alone(name, method):
     about = forecaster(PACKAGED / f"{name}.safetensors").about
     assert about.method == method
