@@ -116,6 +116,19 @@ def test_an_episode_is_listed_fill_by_fill(folder: Path, tmp_path: Path) -> None
         assert runner.invoke(app, ["explain", str(folder), *wrong]).exit_code == 2
 
 
+def test_a_fill_on_a_living_day_is_told_with_the_crowds_order_that_hit_it(tmp_path: Path) -> None:
+    living = run(
+        config(data="crowd", contracts=("RBLIVE",), agents=("foic",), episodes=("flash-crash",)),
+        tmp_path / "run",
+        processes=1,
+    )
+    made = [row for row in read(living).fills.to_pylist() if row["role"] == "maker" and row["joined"] > 0]
+    story = explain(living, made[len(made) // 2]["fill"])
+    assert story.aggressor == "an order of the crowd, which lives"
+    assert story.joined_ahead == made[len(made) // 2]["joined"] == story.traded + story.cancelled + story.before
+    assert {row["broken"] for row in measured(read(living))} == {0}
+
+
 def test_watches_together_are_each_called_at_their_own_pauses() -> None:
     called: list[tuple[str, int]] = []
 
