@@ -1,4 +1,7 @@
-"""A living crowd in play: it answers to who trades, to nobody else, and comes back whatever is done to its book."""
+"""A living crowd in play: it answers to who trades, to nobody else, and comes back whatever is done to its book.
+
+Tests without the mark `kernels` need so much of its flow that they would take minutes without compilation.
+"""
 
 import os
 import subprocess
@@ -26,7 +29,6 @@ from lobarena.sim.matching import remove
 from lobarena.sim.state import FINISHED, PAUSED
 from lobarena.sim.types import CROWD
 
-pytestmark = pytest.mark.kernels
 SECOND = 10**9
 LOOK = ("published", "bid", "bid_size", "ask", "ask_size", "volume", "turnover", "last")
 Act = Callable[[Market, Any, int], None]
@@ -56,6 +58,7 @@ def mids(seen: np.ndarray) -> np.ndarray:
     return (seen[:, 1] + seen[:, 11]) / 2
 
 
+@pytest.mark.kernels
 def test_a_far_away_seat_that_never_trades_changes_nothing():
     def far(market: Market, look: Any, number: int) -> None:
         market.decide(1, bids=[(int(look["bid"][0]) - 60 - number % 3, 5)], asks=[(int(look["ask"][0]) + 60, 5)])
@@ -67,6 +70,7 @@ def test_a_far_away_seat_that_never_trades_changes_nothing():
     assert alone[0].venue[0]["mood"].tobytes() == quoting[0].venue[0]["mood"].tobytes()
 
 
+@pytest.mark.kernels
 def test_what_an_idle_seat_sees_is_what_the_venue_records_without_one():
     day = feed()
     rows, seen = recorded(day).snapshots, played(day, idle)[1]
@@ -101,6 +105,7 @@ def test_a_seat_that_buys_a_hundred_lots_moves_the_price_for_good_by_the_impact_
     assert np.mean(excited) > 0  # trades excite trades
 
 
+@pytest.mark.kernels
 def test_the_crowd_comes_back_when_a_seat_has_swept_a_whole_side():
     def sweep(market: Market, look: Any, number: int) -> None:
         market.decide(1, take=5_000 if number == 60 else 0)
@@ -114,6 +119,7 @@ def test_the_crowd_comes_back_when_a_seat_has_swept_a_whole_side():
     assert np.median(later[:, 11] - later[:, 1]) < 10
 
 
+@pytest.mark.kernels
 def test_a_quote_inside_the_reach_stands_in_the_crowds_queue_and_is_filled_by_it():
     def quote(market: Market, look: Any, number: int) -> None:
         market.decide(1, bids=[(int(look["bid"][0]), 2)], asks=[(int(look["ask"][0]), 2)])
@@ -155,6 +161,7 @@ def test_an_episode_from_a_checkpoint_is_the_episode_from_the_days_beginning():
     assert found[0] == found[1]
 
 
+@pytest.mark.kernels
 def test_buyers_and_sellers_are_mirror_images():
     day = feed()
     market = Market(day)
@@ -215,6 +222,7 @@ def test_programmes_of_buyers_buy_more_than_is_sold():
     assert down < -0.15
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize(("walk", "levels"), [(0, 1), (1, 4)])
 def test_only_orders_that_walk_take_behind_the_best_price_and_not_far(walk, levels):
     numbers = changed("orders", walk=walk) | {"sizes": FIT.sizes.model_dump() | {"take": 2_000.0}}
@@ -232,6 +240,7 @@ def test_only_orders_that_walk_take_behind_the_best_price_and_not_far(walk, leve
     assert before[1:4].sum() > 0
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("near", [BID, ASK])
 def test_makers_who_keep_away_leave_the_side_that_is_nearer_to_the_price(near):
     market = Market(feed())
@@ -245,6 +254,7 @@ def test_makers_who_keep_away_leave_the_side_that_is_nearer_to_the_price(near):
     assert (book["best"][BID] == 2_000, book["best"][ASK] == 2_001) == (near == ASK, near == BID)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("side", [BID, ASK])
 def test_a_side_that_nobody_quotes_draws_makers_whatever_the_price_they_expect(side):
     market = Market(feed())
@@ -260,6 +270,7 @@ def test_a_side_that_nobody_quotes_draws_makers_whatever_the_price_they_expect(s
     assert _rates(market)[2 + side] > 20 * before
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("kind", [TAKE, NEAR, CANCEL])
 def test_an_event_excites_what_the_fit_says_on_the_side_it_says(kind):
     market = Market(feed())
@@ -272,6 +283,7 @@ def test_an_event_excites_what_the_fit_says_on_the_side_it_says(kind):
     np.testing.assert_array_equal(added, expected)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("pieces", [[200], [150, 50], [1] * 200])
 def test_what_a_seats_lots_move_for_good_does_not_depend_on_how_they_are_cut(pieces):
     market = Market(feed())
@@ -286,6 +298,7 @@ def test_what_a_seats_lots_move_for_good_does_not_depend_on_how_they_are_cut(pie
     assert venue["mood"]["shift"] == pytest.approx(0)
 
 
+@pytest.mark.kernels
 def test_the_same_seed_is_the_same_day_to_the_byte_and_another_is_not():
     assert recorded(feed(1, 4)).snapshots.tobytes() == recorded(feed(1, 4)).snapshots.tobytes()
     assert recorded(feed(1, 4)).snapshots.tobytes() != recorded(feed(1, 5)).snapshots.tobytes()
@@ -318,6 +331,7 @@ def test_a_day_is_the_same_with_and_without_compilation(tmp_path):
     assert len(found[0]) > 60
 
 
+@pytest.mark.kernels
 def test_a_recording_has_whole_grids_of_half_seconds_and_volume_that_grows():
     rows = recorded(feed(2)).snapshots[1:]  # less the auction
     assert rows.dtype == SNAPSHOT
